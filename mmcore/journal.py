@@ -247,7 +247,7 @@ class Journal:
                 self._write(items)
                 if last:
                     self._finish()
-            except Exception as defect:
+            except Exception as defect:  # noqa: BLE001  it is kept and raised by `close`
                 # nobody may wait for ever on a thread that died: keep answering, tell at `close`
                 self._defect = self._defect or defect
                 self._fail(self._directory.path, f"{type(defect).__name__}: {defect}")

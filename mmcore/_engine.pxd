@@ -17,13 +17,21 @@ cdef struct CRing:
     int64_t lost            # records that found the ring full; any is a stop
     Record* rows
 
-cdef int64_t ring_room(const CRing* r) noexcept nogil
 
-# Sums over the traders of one account; checked synchronously, so that two instruments cannot pass
-# a common limit together.
+
+# Sums over the traders of one account, in quote currency; checked synchronously, so that two
+# instruments cannot pass a common limit together.
 cdef struct CAccount:
-    double notional_max     # quote currency, positions and open orders at their worst; 0 = none
-    double notional         # now
+    double position_max     # values of all positions, 0 = none
+    double open_max         # open orders at their prices, 0 = none
+    double loss_max         # 0 = none
+    double drawdown_max     # 0 = none
+    double position_worth   # now
+    double open_worth
+    double equity           # profit since the start, marked at the mids
+    double equity_high
+    int32_t killed          # 1: loss or drawdown passed its limit
+    CRate* rate             # calls of all traders together; NULL = no limit
 
 cdef struct CMarket:
     CBook* book
@@ -69,10 +77,14 @@ cdef struct CTrader:
     int64_t debounce_ns     # re-quote this long after a fill
     int64_t pause_ns
     double last_mid         # mid at the last re-quote, quote currency
-    int64_t base_start      # spot: base balance at the start less the target, units
+    int64_t base_target     # spot: holding that counts as flat, units
     int64_t quote_start     # spot: quote balance at the start, quanta; -1 = not checked
-    int64_t base_target     # spot: units
-    double notional         # this trader's share of the account
+    int32_t tif             # TimeInForce of quotes
+    int32_t flatten         # 1: take the position off after the cancels of a stop
+    int64_t position_start  # units, booked at the first healthy mid
+    double position_worth   # this trader's share of the account's sums
+    double open_worth
+    double equity
     int64_t n_steps
     int64_t n_quotes        # grids computed
     int64_t n_placed
@@ -97,6 +109,7 @@ cdef class Ring:
 
 cdef class Account:
     cdef CAccount c
+    cdef readonly RateLimiter rate
 
 cdef class Market:
     cdef CMarket c

@@ -1,24 +1,90 @@
-# Every command has one name; CI calls the same names.  CONTRIBUTING.md lists them.
-PYTHON ?= python3
-VENV := .venv
+# Every command has one name, and CI calls the same names.  `make` alone lists them.
+# A fresh machine needs Python 3.11 or newer, a C compiler and make: nothing else.
+
+# The first Python that is new enough; `make PYTHON=python3.13 test` chooses another.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+VENV ?= .venv
 BIN := $(VENV)/bin
-SOURCES := $(wildcard mmcore/*.pyx mmcore/*.pxd) setup.py pyproject.toml
+CONSTRAINTS := .ci/constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+INSTALL := $(PIP) install --constraint $(CONSTRAINTS)
+SOURCES := $(wildcard mmcore/*.pyx mmcore/*.pxd) setup.py
+ARGS ?=
+LINT_PATHS := mmcore adapters tests bench setup.py
 
-.PHONY: demo test build
+.DEFAULT_GOAL := help
+.PHONY: help demo test slow build check format types lint bench docs wheel lock clean
 
-demo: build
-	$(BIN)/python -m mmcore demo
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
 
-test: build
-	$(BIN)/python -m pytest -n 2 -q
+demo: build ## run the embedded demo: no network, no keys, ends by itself
+	$(BIN)/python -m mmcore demo $(ARGS)
 
-build: $(VENV)/.built
+test: build $(VENV)/.test ## run the test suite (ARGS are pytest's)
+	$(BIN)/python -m pytest --numprocesses 2 --quiet $(ARGS)
+
+slow: build $(VENV)/.test ## run the long checks that `make test` leaves out
+	$(BIN)/python -m pytest --quiet -m slow $(ARGS)
+
+build: $(VENV)/.built ## virtual environment, dependencies and the compiled core
+
+check: lint types ## linters, formatting and types
+
+lint: $(VENV)/.tools
+	$(BIN)/ruff check $(LINT_PATHS)
+	$(BIN)/ruff format --check $(LINT_PATHS)
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint mmcore
+
+types: build $(VENV)/.tools
+	$(BIN)/mypy mmcore adapters
+
+format: $(VENV)/.tools ## rewrite the Python files in the house format
+	$(BIN)/ruff check --fix $(LINT_PATHS)
+	$(BIN)/ruff format $(LINT_PATHS)
+
+bench: build $(VENV)/.test ## the benchmarks, one file per question
+	@set -e; for script in bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS); done
+
+docs: build $(VENV)/.test ## run every block of the documentation
+	$(BIN)/python -m pytest --quiet README.md CONTRIBUTING.md docs tests/docs $(ARGS)
+
+wheel: $(VENV)/.tools ## sdist, and the wheel built from that sdist, in dist/
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+
+lock: $(VENV)/.venv ## choose today's versions of everything and pin them
+	sh .ci/lock $(PYTHON) $(CONSTRAINTS)
+
+clean: ## remove everything that the other commands made
+	rm -rf $(VENV) build dist wheelhouse .hypothesis .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -f mmcore/*.c mmcore/*.html mmcore/*.so
+	find mmcore adapters tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# -- set-up: each stamp is made once, and again when what it depends on changes ---------------------
 
 $(VENV)/.venv:
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --upgrade pip
-	touch $@
+	@test -n "$(PYTHON)" || { echo "mmcore needs Python 3.11 or newer, and found none: install one, or name it with make PYTHON=..." >&2; exit 2; }
+	@command -v "$${CC:-cc}" >/dev/null || { echo "mmcore compiles its core, and found no C compiler: install gcc or clang" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) could not make a virtual environment: install its venv package (Debian: python3-venv)" >&2; exit 2; }
+	@touch $@
 
-$(VENV)/.built: $(VENV)/.venv $(SOURCES)
-	$(BIN)/pip install -q -e '.[test]'
-	touch $@
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS) | $(VENV)/.venv
+	@echo "installing mmcore and what it needs into $(VENV), once"
+	@$(INSTALL) setuptools cython
+	@$(INSTALL) --no-build-isolation --editable .
+	@touch $@
+
+# A changed setup.py may mean other compiler flags, which neither Cython nor the compiler step notices.
+$(VENV)/.built: $(VENV)/.installed $(SOURCES)
+	@$(if $(filter setup.py,$?),CYTHON_FORCE_REGEN=1) $(BIN)/python setup.py --quiet build_ext --inplace $(if $(filter setup.py,$?),--force)
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.installed
+	@$(INSTALL) --no-build-isolation --editable '.[test]'
+	@touch $@
+
+$(VENV)/.tools: .ci/tools.txt $(CONSTRAINTS) | $(VENV)/.venv
+	@$(INSTALL) --requirement .ci/tools.txt
+	@touch $@

@@ -17,6 +17,7 @@ VARIANT = os.environ.get("MMCORE_BUILD", "")
 if VARIANT not in ("", "checked", "trace", "asan"):
     raise SystemExit(f"MMCORE_BUILD={VARIANT!r}: expected checked, trace or asan, or nothing")
 
+JOBS = os.cpu_count() or 1
 CHECKED = VARIANT in ("checked", "trace")
 DIRECTIVES = {
     "language_level": 3,
@@ -50,11 +51,14 @@ extensions = [
     for source in sources
 ]
 
-setup(
-    ext_modules=cythonize(
-        extensions,
-        compiler_directives=DIRECTIVES,
-        annotate=VARIANT == "trace",
-        nthreads=0 if VARIANT == "trace" else os.cpu_count() or 1,
+# Workers of a parallel build may import this file again, and must not start a build of their own.
+if __name__ == "__main__":
+    setup(
+        ext_modules=cythonize(
+            extensions,
+            compiler_directives=DIRECTIVES,
+            annotate=VARIANT == "trace",
+            nthreads=0 if VARIANT == "trace" else JOBS,
+        ),
+        options={"build_ext": {"parallel": JOBS}},
     )
-)

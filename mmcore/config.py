@@ -1,8 +1,33 @@
-"""Configuration: a TOML file becomes a frozen :class:`Config`, or every fault in it is named."""
+"""Configuration: a TOML file becomes a frozen :class:`Config`, or every fault in it is named.
 
+:func:`load` reads the file once, walks over the schema beside the values, and collects what does
+not fit, with the place of each key from :mod:`mmcore.places`; then it looks for values that
+contradict each other (:mod:`mmcore.contradictions`).  A syntax error stands alone, because what
+follows it cannot be trusted.  Nothing here loads numpy or a compiled module: a mistake is reported
+a fraction of a second after Enter.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import tomllib
+from decimal import Decimal, InvalidOperation
+from math import isfinite
+from pathlib import Path as FilePath
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+from msgspec import Struct
+
+from .contradictions import contradictions
+from .errors import ConfigError
+from .faults import Fault, FaultList, bounds_text, is_secret, report, toml_text
+from .places import Path, places
 from .schema import (
     AccountConfig,
     Config,
+    Field,
     GridConfig,
     InstrumentConfig,
     InventorySkewConfig,
@@ -14,7 +39,9 @@ from .schema import (
     SyntheticConfig,
     TwoSidedConfig,
     WeightsConfig,
+    fields,
 )
+from .spelling import nearest
 
 __all__ = [
     "AccountConfig",
@@ -30,4 +57,410 @@ __all__ = [
     "SyntheticConfig",
     "TwoSidedConfig",
     "WeightsConfig",
+    "load",
+    "loads",
 ]
+
+BYTES_MAX = 1 << 20  # a configuration is a page of text; anything larger is another file
+
+# Names from other programs and from the strategy documents -> the key that is meant.
+_ALIASES = {
+    "api_key": "",
+    "balance": "asset",
+    "balances": "asset",
+    "bps": "minimum_spread",
+    "exchange": "venue",
+    "instruments": "instrument",
+    "levels": "orders_per_side",
+    "max_position": "max_position_usd",
+    "spread": "minimum_spread",
+    "spread_bps": "minimum_spread",
+    "symbols": "symbol",
+    "total_order": "orders_per_side",
+}
+
+LIVE_REFUSED = (
+    "this version trades on paper only: live trading is refused until durable intents, "
+    "reconciliation, verified kill and dead-man switch are complete"
+)
+
+
+def load(path: str | FilePath) -> Config:
+    """Read and check a configuration file.
+
+    Paths of tapes are taken relative to the file's own folder.  Raises ConfigError, with every
+    fault found, for a file that cannot be used.
+    """
+    path = FilePath(path)
+    text = _read(path)
+    config = loads(text, file=str(path))
+    files = tuple(str(path.parent / name) for name in config.market.files)
+    market = msgspec.structs.replace(config.market, files=files)
+    return msgspec.structs.replace(config, market=market, path=str(path))
+
+
+def loads(text: str, *, file: str = "configuration") -> Config:
+    """Check a configuration given as text; ``file`` is what faults name.  Raises ConfigError."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    try:
+        data = tomllib.loads(text, parse_float=_decimal)
+    except (ValueError, RecursionError) as error:
+        raise _refusal(file, [_syntax_fault(file, text, error)]) from None
+    faults = FaultList(file, places(text))
+    values = _table(Config, data, (), faults)
+    config: Config = msgspec.convert(values, Config, strict=True)
+    for found in contradictions(config, data):
+        if not any(faults.touched(path) for path in (found.path, *found.others)):
+            faults.add(found.path, found.rule, found.repair)
+    if faults.faults:
+        raise _refusal(file, faults.in_order())
+    return msgspec.structs.replace(config, text=text, path=file)
+
+
+def _refusal(file: str, faults: list[Fault]) -> ConfigError:
+    count = "1 problem" if len(faults) == 1 else f"{len(faults)} problems"
+    return ConfigError(
+        count,
+        where=file,
+        done="nothing was started",
+        todo="repair the lines below",
+        faults=faults,
+        details=report(faults),
+    )
+
+
+def _read(path: FilePath) -> str:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            what = "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a plain file"
+            raise _unreadable(path, what, "name a TOML file")
+        if status.st_size > BYTES_MAX:
+            raise _unreadable(
+                path,
+                f"has {status.st_size} bytes, a configuration at most {BYTES_MAX}",
+                "name a TOML file; a tape is named inside it, under market.files",
+            )
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise _unreadable(path, "does not exist", _missing_repair(path)) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise _unreadable(
+            path,
+            f"is not text in UTF-8 (byte {error.start + 1}, line {line})",
+            "save it as UTF-8 text; a tape is named inside it, under market.files",
+        ) from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise _unreadable(path, f"cannot be read: {why}", "check the name and its rights") from None
+
+
+def _unreadable(path: FilePath, what: str, todo: str) -> ConfigError:
+    return ConfigError(what, where=str(path), done="nothing was started", todo=todo)
+
+
+def _missing_repair(path: FilePath) -> str:
+    beside = sorted(p.name for p in path.parent.glob("*.toml")) if path.parent.is_dir() else []
+    near = nearest(path.name, beside)
+    if near:
+        return f"did you mean {path.with_name(near)}?"
+    return "write one with `python -m mmcore init`"
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent beyond anything: refused as not finite
+        return Decimal("inf")
+
+
+# -- the walk over the schema --------------------------------------------------------------------
+
+
+def _table(table: type[Struct], data: dict[str, Any], path: Path, faults: FaultList) -> Any:
+    """Values of one table that are right; wrong ones are left out, and noted in ``faults``."""
+    known = {field.name: field for field in fields(table)}
+    values: dict[str, Any] = {}
+    for name, raw in data.items():
+        field = known.get(name) or _unknown(table, name, raw, path, faults)
+        if field is None:
+            continue
+        value = _value(field, field.kind, raw, (*path, name), faults)
+        if value is not None:
+            values.setdefault(field.name, value)
+    for field in known.values():
+        if field.needed and field.name not in values:
+            _missing(field, path, faults)
+            values[field.name] = [{"symbol": "?"}] if get_origin(field.kind) is tuple else "?"
+    return values
+
+
+def _missing(field: Field, path: Path, faults: FaultList) -> None:
+    if faults.touched((*path, field.name)):
+        return
+    if field.name == "instrument":
+        rule = "at least one [[instrument]] table: what to trade"
+        repair = 'add a line [[instrument]] and below it symbol = "BTCUSDT"'
+    else:
+        rule = f"{field.key.unit}, {field.key.why}"
+        repair = f'add {field.name} = "BTCUSDT"'
+    faults.add(path, rule, repair, missing=field.name)
+
+
+def _unknown(
+    table: type[Struct], name: str, raw: Any, path: Path, faults: FaultList
+) -> Field | None:
+    """Note an unknown key; returns the field that was probably meant, so its value is checked too."""
+    here = (*path, name)
+    if is_secret(name):
+        faults.add(
+            here, "credentials never stand in this file; paper needs none", "remove the line"
+        )
+        return None
+    known = {field.name: field for field in fields(table)}
+    near = _ALIASES.get(name, "") if _ALIASES.get(name, "") in known else ""
+    near = near or nearest(name, known)
+    section = _section(path)
+    if near:
+        faults.add(here, f"no key of {section} has this name", f"did you mean {near}?")
+        return known[near]
+    home = _home(name, table)
+    if home:
+        faults.add(here, f"no key of {section} has this name", f"move it to {home}")
+    else:
+        names = ", ".join(known)
+        faults.add(here, f"no key of {section} has this name", f"remove it, or use one of {names}")
+    return None
+
+
+def _section(path: Path) -> str:
+    names = [part for part in path if isinstance(part, str)]
+    if not names:
+        return "the file's top"
+    return "[[instrument]]" if names == ["instrument"] else f"[{'.'.join(names)}]"
+
+
+def _home(name: str, table: type[Struct]) -> str:
+    """The section that holds a key of that name (or nearly), "" where none does."""
+    homes = {
+        "[market]": MarketConfig,
+        "[run]": RunConfig,
+        "[simulation]": SimulationConfig,
+        "[account]": AccountConfig,
+        "[[instrument]]": InstrumentConfig,
+        "[instrument.grid]": GridConfig,
+        "[instrument.grid.weights]": WeightsConfig,
+        "[instrument.two_sided]": TwoSidedConfig,
+        "[instrument.two_sided.inventory_skew_config]": InventorySkewConfig,
+        "[instrument.limits]": LimitsConfig,
+        "[instrument.spec]": SpecConfig,
+        "[instrument.synthetic]": SyntheticConfig,
+    }
+    wanted = _ALIASES.get(name) or name
+    for section, struct in homes.items():
+        names = [field.name for field in fields(struct)]
+        if struct is not table and wanted in names:
+            return f"{section}, as {wanted}" if wanted != name else section
+    for section, struct in homes.items():
+        near = nearest(name, [field.name for field in fields(struct)])
+        if struct is not table and near:
+            return f"{section}, as {near}"
+    return ""
+
+
+def _value(field: Field, kind: Any, raw: Any, path: Path, faults: FaultList) -> Any:
+    """The value as the struct wants it, or None where it does not fit (noted in ``faults``)."""
+    origin = get_origin(kind)
+    if origin is Literal:
+        return _choice(field, get_args(kind), raw, path, faults)
+    if origin is tuple:
+        return _sequence(field, get_args(kind), raw, path, faults)
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        if isinstance(raw, dict):
+            return _table(kind, raw, path, faults)
+        faults.add(
+            path, f"a table: {field.key.why}", f"write [{_header(path)}] on a line of its own"
+        )
+        return None
+    if kind is bool:
+        if isinstance(raw, bool):
+            return raw
+        meant = {"true": "true", "yes": "true", "1": "true"}.get(str(raw).lower(), "false")
+        faults.add(path, "true or false, without quotes", f"{field.name} = {meant}")
+        return None
+    if kind is str and bounds_text(field):
+        return _decimal_text(field, raw, path, faults)
+    if kind is str:
+        if isinstance(raw, str) and raw.strip() and raw.isprintable():
+            return raw
+        faults.add(path, f"text in quotes: {field.key.unit}, not empty", _repair(field))
+        return None
+    return _number(field, kind, raw, path, faults)
+
+
+def _header(path: Path) -> str:
+    return ".".join(part for part in path if isinstance(part, str))
+
+
+def _choice(
+    field: Field, choices: tuple[str, ...], raw: Any, path: Path, faults: FaultList
+) -> str | None:
+    if raw in choices and isinstance(raw, str):
+        return raw
+    rule = "one of " + ", ".join(f'"{choice}"' for choice in choices)
+    if field.name == "mode":
+        if raw == "live":
+            rule = LIVE_REFUSED
+        faults.add(path, rule, 'mode = "paper"')
+        return None
+    near = nearest(str(raw), choices)
+    repair = f'did you mean {field.name} = "{near}"?' if near else _repair(field)
+    faults.add(path, rule, repair, guessed=bool(near))
+    return near or None
+
+
+def _sequence(
+    field: Field, kinds: tuple[Any, ...], raw: Any, path: Path, faults: FaultList
+) -> list[Any] | None:
+    kind = kinds[0]
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return _tables(field, kind, raw, path, faults)
+    count = len(kinds) if Ellipsis not in kinds else None
+    if not isinstance(raw, list) or (count is not None and len(raw) != count):
+        what = "a list" if count is None else f"a list of {count} values"
+        faults.add(path, f"{what} in brackets: {_rule(field, kind)}", _repair(field))
+        return None
+    if count is None and field.default and not raw:
+        faults.add(path, f"at least one value: {_rule(field, kind)}", _repair(field))
+        return None
+    values = [_value(field, kind, item, (*path, index), faults) for index, item in enumerate(raw)]
+    return None if any(value is None for value in values) else values
+
+
+def _tables(
+    field: Field, kind: type[Struct], raw: Any, path: Path, faults: FaultList
+) -> list[Any] | None:
+    if isinstance(raw, dict):
+        faults.add(path, "a list of tables: double brackets", f"write [[{field.name}]]")
+        return [_table(kind, raw, path, faults)]
+    if not isinstance(raw, list) or not raw or not all(isinstance(item, dict) for item in raw):
+        faults.add(path, "a list of tables: double brackets", f"write [[{field.name}]]")
+        return None
+    return [_table(kind, item, (*path, index), faults) for index, item in enumerate(raw)]
+
+
+def _decimal_text(field: Field, raw: Any, path: Path, faults: FaultList) -> str | None:
+    try:
+        number = Decimal(raw.strip() if isinstance(raw, str) else raw)
+    except (InvalidOperation, TypeError, ValueError):
+        number = None
+    if number is None or isinstance(raw, bool) or not _within(field, number):
+        faults.add(path, f"a number: {field.key.unit}, {bounds_text(field)}", _repair(field))
+        return None
+    return format(number, "f")
+
+
+def _number(
+    field: Field, kind: type, raw: Any, path: Path, faults: FaultList
+) -> int | float | None:
+    rule = _rule(field, kind)
+    if isinstance(raw, bool) or not isinstance(raw, int | Decimal):
+        repair = _repair(field)
+        if isinstance(raw, str) and re.fullmatch(r"[+-]?\d+(\.\d+)?", raw.strip()):
+            repair = f"without quotes: {field.name} = {raw.strip()}"
+        faults.add(path, rule, repair)
+        return None
+    if kind is int and isinstance(raw, Decimal):
+        whole = raw.is_finite() and raw == int(raw)
+        faults.add(path, rule, f"{field.name} = {int(raw)}" if whole else _repair(field))
+        return None
+    if not _within(field, raw):
+        faults.add(path, rule, _repair(field))
+        return None
+    return int(raw) if kind is int else float(raw)
+
+
+def _within(field: Field, number: int | Decimal) -> bool:
+    key = field.key
+    try:
+        value = float(number)
+    except OverflowError:
+        return False
+    return (
+        isfinite(value)
+        and (key.least is None or value >= key.least)
+        and (key.most is None or value <= key.most)
+        and (key.above is None or value > key.above)
+        and (key.below is None or value < key.below)
+    )
+
+
+def _rule(field: Field, kind: Any) -> str:
+    word = {int: "a whole number", float: "a finite number", str: "text in quotes"}[kind]
+    bounds = bounds_text(field)
+    return f"{word}, {field.key.unit}" + (f": {bounds}" if bounds else "")
+
+
+def _repair(field: Field) -> str:
+    if field.needed:
+        return f'{field.name} = "BTCUSDT"'
+    if field.default is None:
+        return f"a value within the rule, or leave {field.name} out ({field.key.auto})"
+    if field.default == ():
+        return f'{field.name} = ["capture.gz"]'
+    return f"{field.name} = {toml_text(field.default)}   (the default)"
+
+
+# -- syntax --------------------------------------------------------------------------------------
+
+_SYNTAX_REPAIRS = {
+    "Invalid value": 'text in quotes ("grid"), numbers as 1.5, yes and no as true and false',
+    "Expected '='": "write key = value, one on a line",
+    "Cannot overwrite": "remove one of the two",
+    "Cannot declare": "keep one of the two; a list of tables has double brackets",
+    "Cannot mutate": "remove one of the two",
+    "Unterminated string": "close the quote",
+    "Illegal character": "close the quote, or remove the unprintable character",
+    "Unclosed array": "close the bracket",
+    "Unclosed inline table": "close the brace on the same line",
+    "Expected newline": "one key = value on a line; nothing but a comment behind it",
+    "Expected ']'": "close the bracket",
+    "Exceeds the limit": "write a shorter number",
+    "maximum recursion": "write fewer brackets inside each other",
+}
+
+
+def _syntax_fault(file: str, text: str, error: Exception) -> Fault:
+    what, _, where = str(error).partition(" (at ")
+    position = re.match(r"line (\d+), column (\d+)", where)
+    if position:
+        line, column = int(position[1]), int(position[2])
+    else:
+        line, column = _last_statement(text), 1
+    lines = text.split("\n")
+    written = lines[line - 1].strip() if line <= len(lines) else ""
+    name = written.partition("=")[0].strip()
+    found = f"{name} = (hidden)" if is_secret(name) else written[:80]
+    rule = "valid TOML: " + (what[:1].lower() + what[1:] if what else type(error).__name__)
+    bare = re.fullmatch(r"([\w-]+)\s*=\s*([A-Za-z][\w.:/-]*)\s*(#.*)?", written)
+    if bare and what.startswith("Invalid value"):
+        yes_no = {"true": "true", "yes": "true", "false": "false", "no": "false"}
+        value = yes_no.get(bare[2].lower(), f'"{bare[2]}"')
+        return Fault(file, line, column, "", found, rule, f"{bare[1]} = {value}")
+    for start, repair in _SYNTAX_REPAIRS.items():
+        if what.startswith(start):
+            return Fault(file, line, column, "", found, rule, repair)
+    return Fault(file, line, column, "", found, rule, "one key = value on a line, see toml.io")
+
+
+def _last_statement(text: str) -> int:
+    """Line of the statement that runs into the end of the document: the first unfinished one."""
+    lines = text.rstrip("\n").split("\n")
+    for count in range(len(lines) - 1, max(0, len(lines) - 200), -1):
+        try:
+            tomllib.loads("\n".join(lines[:count]), parse_float=_decimal)
+        except (ValueError, RecursionError):
+            continue
+        return count + 1
+    return 1 if len(lines) <= 200 else len(lines)

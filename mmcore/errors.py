@@ -55,7 +55,11 @@ class MmcoreError(Exception):
 
 
 class ConfigError(MmcoreError):
-    """The configuration cannot be used.  ``faults`` holds the blocks of text, one a problem."""
+    """The configuration cannot be used.
+
+    faults: every problem found, in the order of the file; details: the same as text, shown below
+    the sentence.
+    """
 
     exit_code = ExitCode.CONFIG
 
@@ -67,9 +71,14 @@ class ConfigError(MmcoreError):
         done: str = "",
         todo: str = "",
         faults: Sequence[object] = (),
+        details: str = "",
     ) -> None:
         super().__init__(what, where=where, done=done, todo=todo)
         self.faults = tuple(faults)
+        self.details = details
+
+    def __str__(self) -> str:
+        return "\n".join(part for part in (super().__str__(), self.details) if part)
 
 
 class UsageError(MmcoreError):

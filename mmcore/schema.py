@@ -11,9 +11,12 @@ markets), *quote* is what it is priced in.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from functools import cache
+from types import NoneType
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
-from msgspec import Struct, field
+from msgspec import NODEFAULT, Struct, field
+from msgspec.structs import fields as struct_fields
 
 Venue = Literal[
     "binance-usdm",
@@ -54,6 +57,42 @@ class Key(NamedTuple):
     above: float | None = None
     below: float | None = None
     auto: str = ""
+
+
+class Field(NamedTuple):
+    """One key of a table, as :func:`fields` lists them.
+
+    name: the key.  attribute: the struct's field.  kind: its type without annotation and None.
+    default: None where the key may be absent (``key.auto`` says what it then stands for).
+    """
+
+    name: str
+    attribute: str
+    kind: Any
+    key: Key
+    default: object
+    needed: bool
+
+
+@cache
+def fields(table: type[Struct]) -> tuple[Field, ...]:
+    """The keys of one table in the order of the struct."""
+    hints = get_type_hints(table, include_extras=True)
+    found = []
+    for item in struct_fields(table):
+        hint = hints[item.name]
+        if get_origin(hint) is not Annotated:
+            continue  # filled in by the loader, no key
+        kind, key = get_args(hint)
+        if NoneType in get_args(kind):
+            kind = next(part for part in get_args(kind) if part is not NoneType)
+        default = item.default
+        if default is NODEFAULT and item.default_factory is not NODEFAULT:
+            default = item.default_factory()
+        found.append(
+            Field(item.encode_name, item.name, kind, key, default, needed=default is NODEFAULT)
+        )
+    return tuple(found)
 
 
 class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,6 +146,9 @@ class SimulationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     response_latency_ms: Annotated[
         float, Key("ms", "matching engine back to us", least=0, most=60_000)
     ] = 5.0
+    cancel_extra_ms: Annotated[
+        float, Key("ms", "added to entry_latency_ms for cancels", least=0, most=60_000)
+    ] = 0.0
     jitter_ms: Annotated[
         float,
         Key("ms", "mean of a seeded random addition to each latency", least=0, most=60_000),
@@ -116,8 +158,13 @@ class SimulationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = "risk_averse"
     queue_exponent: Annotated[
         float | None,
-        Key("number", "how strongly cancels fall behind us", least=0.1, most=20, auto="3"),
+        Key("number", "higher: cancels happen more behind us", least=0.1, most=20, auto="3"),
     ] = None
+
+    @property
+    def exponent(self) -> float:
+        """Exponent of the power models."""
+        return 3.0 if self.queue_exponent is None else self.queue_exponent
 
 
 class AccountConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -257,7 +304,10 @@ class GridConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     asset: Annotated[
         float, Key("quote", "balance given to this instrument", above=0, most=1e12)
     ] = 1000.0
-    leverage: Annotated[float, Key("times", "the document's example", above=0, most=125)] = 12.0
+    leverage: Annotated[
+        float | None,
+        Key("times", "the document's example", above=0, most=125, auto="12; on spot 1"),
+    ] = None
     margin: Annotated[
         float, Key("share", "part of asset x leverage that is used", above=0, most=1)
     ] = 0.93
@@ -382,6 +432,20 @@ class GridConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         default_factory=WeightsConfig
     )
 
+    @property
+    def spread_cap(self) -> float:
+        """Largest spread in multiples of the least."""
+        if self.maximum_spread is None:
+            return 3.7
+        return self.maximum_spread / self.minimum_spread
+
+    @property
+    def inventory_strength(self) -> float:
+        """``kappa``, or the default of the inventory variant."""
+        if self.kappa is not None:
+            return self.kappa
+        return 0.5 if self.inventory == "trend_following" else 0.63
+
 
 class InventorySkewConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Shift of both quotes by position and book; leave the table out for none."""
@@ -469,6 +533,27 @@ class InstrumentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     synthetic: Annotated[SyntheticConfig, Key("table", "its synthetic market")] = field(
         default_factory=SyntheticConfig
     )
+
+    @property
+    def is_spot(self) -> bool:
+        """Whether the instrument is spot: by ``spec.kind``, else by its venue."""
+        if self.spec.kind is not None:
+            return self.spec.kind == "spot"
+        return self.venue in SPOT_VENUES
+
+    @property
+    def leverage(self) -> float:
+        """Of strategy grid: as given, else 12, and 1 on spot."""
+        if self.grid.leverage is not None:
+            return self.grid.leverage
+        return 1.0 if self.is_spot else 12.0
+
+    @property
+    def max_position_usd(self) -> float:
+        """Of strategy grid, quote currency: as given, else asset x leverage x margin."""
+        if self.grid.max_position_usd is not None:
+            return self.grid.max_position_usd
+        return self.grid.asset * self.leverage * self.grid.margin
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

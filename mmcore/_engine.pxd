@@ -45,8 +45,8 @@ cdef struct CMarket:
 cdef struct CLimits:
     int64_t position_max        # units, 0 = none
     int64_t order_qty_max       # units, 0 = none
-    int64_t loss_max            # quanta, 0 = none
-    int64_t drawdown_max        # quanta, 0 = none
+    double loss_max             # quote currency, 0 = none
+    double drawdown_max         # quote currency, 0 = none
     double position_notional_max    # quote currency, 0 = none
     double open_notional_max    # quote currency, open orders at their prices, 0 = none
     int32_t orders_max          # open orders, 0 = none
@@ -84,7 +84,8 @@ cdef struct CTrader:
     int64_t position_start  # units, booked at the first healthy mid
     double position_worth   # this trader's share of the account's sums
     double open_worth
-    double equity
+    double equity               # profit since the start after fees, at the mid
+    double equity_high
     int64_t n_steps
     int64_t n_quotes        # grids computed
     int64_t n_placed

@@ -1,0 +1,52 @@
+# One side of an order book.  Around the touch a window with one slot per tick and an occupancy
+# bitmap of three stages, behind it the far levels, contiguous and sorted, best last.  A key (tick
+# for bids, -tick for asks) grows towards the touch, so that one code path serves both sides.
+# At rest the window holds the best level; it is empty only when the side is.
+from libc.stdint cimport int64_t, uint64_t
+
+from ._types cimport Level
+
+cdef enum:
+    WIDTH_MIN = 64          # slots of the smallest and of the largest window, powers of two
+    WIDTH_MAX = 262144
+
+cdef struct FarLevel:
+    int64_t key
+    int64_t qty             # units, > 0
+
+cdef struct BookSide:
+    int64_t sign            # key = sign * tick
+    int64_t base            # key of slot 0
+    int64_t width           # slots in use, a power of two
+    int64_t best            # slot of the best level, -1: the window is empty
+    int64_t count           # levels, window and far
+    int64_t n_far
+    int64_t width_max       # slots allocated
+    int64_t far_max         # far levels allocated
+    uint64_t root           # one bit per sum
+    uint64_t* sums          # one bit per word
+    uint64_t* words         # one bit per slot
+    int64_t* slots          # units per slot, 0: no level
+    FarLevel* far           # keys below base, ascending
+
+# Memory: 0 when there is none, with nothing left allocated.  The side is empty afterwards.
+cdef bint side_create(BookSide* s, int64_t sign, int64_t width, int64_t width_max,
+                      int64_t far_max) noexcept nogil
+cdef void side_free(BookSide* s) noexcept nogil
+
+# Sets n levels in their order; 0 deletes, and deleting an unknown level is nothing.  The result is 0
+# when the far array has no room: the rest is not applied.
+cdef bint side_run(BookSide* s, const Level* levels, int64_t n) noexcept nogil
+# Replaces the side with n levels in a window of `width` slots; result as above.
+cdef bint side_load(BookSide* s, const Level* levels, int64_t n, int64_t width) noexcept nogil
+# Removes the levels from the touch down to a tick, inclusive; tick <= 0: all.
+cdef void side_clear(BookSide* s, int64_t tick) noexcept nogil
+# Ticks behind the touch within which nine tenths of n levels lie (all of them if out of order).
+cdef int64_t side_span(const BookSide* s, const Level* levels, int64_t n) noexcept nogil
+
+cdef int64_t side_qty(const BookSide* s, int64_t tick) noexcept nogil            # units, 0: no level
+cdef int side_top(const BookSide* s, int n, Level* out) noexcept nogil           # best first; count
+cdef double side_units(const BookSide* s, int n) noexcept nogil                  # sum over n levels
+cdef double side_weighted_units(const BookSide* s, int n) noexcept nogil         # ... of e^(-i/2) qty
+cdef double side_tick_units(const BookSide* s, int n) noexcept nogil             # ... of tick * qty
+cdef bint side_sound(const BookSide* s) noexcept nogil      # every invariant of the structure holds

@@ -317,17 +317,21 @@ NOTICES_ALIKE = 3  # notices with the same text told before they are only counte
 
 
 class Lines:
-    """Plain lines for a log: few, and fewer the longer the run."""
+    """Plain lines for a log: few, and fewer the longer the run.
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    quiet: only warnings, errors and the summary.
+    """
+
+    def __init__(self, write: Callable[[str], None], quiet: bool = False) -> None:
         self._write = write
+        self._quiet = quiet
         self._next_s = 0.0
         self._spoken = 0
         self._folded: Counter[str] = Counter()
         self._notices: Counter[str] = Counter()
 
     def update(self, snapshot: Snapshot) -> None:
-        if snapshot.wall_s < self._next_s:
+        if self._quiet or snapshot.wall_s < self._next_s:
             return
         now = snapshot.wall_s
         self._next_s = now + min(max(1.0, now / STATUS_GROWTH), STATUS_S_MAX)
@@ -338,7 +342,7 @@ class Lines:
         )
 
     def fills(self, fills: Sequence[Fill]) -> None:
-        for fill in fills:
+        for fill in () if self._quiet else fills:
             if self._spoken < FILLS_SPOKEN:
                 self._spoken += 1
                 last = "; further fills are counted" if self._spoken == FILLS_SPOKEN else ""

@@ -2,16 +2,16 @@
 
 A run directory ``<root>/<UTC time>-<name>-<4 hex>/`` holds
 
-    journal.sqlite   what was asked, answered and filled (tables ``run``, ``instrument``, ``record``,
-                     ``summary``); SQLite in WAL mode, readable by any tool, also while it is written
+    journal.sqlite   what was asked, answered and filled (tables ``run``, ``instrument``,
+                     ``record``, ``summary``); SQLite in WAL mode, readable while it is written
     events.mmt       the market as the engine saw it (`mmcore.tape`)
 
 One thread writes both, off the loop; what queued up while one commit ran becomes the next commit.
 A committed record survives the death of the process at any instant.
 
-The journal hash is BLAKE2b-256 run over the records in engine order, 64 bytes each, little-endian as
-in `mmcore.events.RECORD`, with the venue's trade id (``seq``) zeroed.  Engine time is in it; wall
-time, epochs, venue ids and paths are not, so the same events give the same hash on any machine.
+The journal hash is BLAKE2b-256 run over the records in engine order, 64 bytes each, little-endian
+as in `mmcore.events.RECORD`, with the venue's trade id (``seq``) zeroed.  Engine time is in it;
+wall time, epochs, venue ids and paths are not: the same events give the same hash on any machine.
 """
 
 import json
@@ -51,7 +51,7 @@ CREATE TABLE summary (
     trader INTEGER NOT NULL, key TEXT NOT NULL, value, PRIMARY KEY (trader, key)
 ) WITHOUT ROWID;
 """
-_INSERT = f"INSERT INTO record VALUES ({', '.join('?' * (len(_FIELDS) + 1))})"
+_INSERT = f"INSERT INTO record VALUES ({', '.join('?' * (len(_FIELDS) + 1))})"  # noqa: S608  our own names
 
 Value = int | float | str | None
 
@@ -115,7 +115,7 @@ class RunDirectory:
 
 
 def _write_ballast(path: Path) -> None:
-    with open(path, "wb") as file:
+    with path.open("wb") as file:
         file.write(bytes(BALLAST_BYTES))
         file.flush()
         os.fsync(file.fileno())
@@ -135,16 +135,24 @@ class Journal:
     behind they wait for it (back-pressure), unless ``wait=False``: then they refuse by returning
     False, and the caller must stop quoting.  A failing disk never raises here: it appears as
     ``failure``, a sentence; everything committed before it stays readable, and what was not yet
-    written is tried again with every later batch and at ``close``.
+    written is tried again with every later batch and at ``close``.  Without ``keep_records`` the
+    records are counted and hashed only.
     """
 
-    def __init__(self, directory: RunDirectory, event_log: EventLog | None = None) -> None:
+    def __init__(
+        self,
+        directory: RunDirectory,
+        event_log: EventLog | None = None,
+        *,
+        keep_records: bool = True,
+    ) -> None:
         self.failure: str | None = None
         self.n_records = 0  # committed
         self.n_event_rows = 0
         self._hash = blake2b(digest_size=HASH_BYTES)
         self._directory = directory
         self._event_log = event_log
+        self._keep_records = keep_records
         self._pending: list[NDArray[np.void]] = []  # taken from the queue, not committed
         self._values: list[tuple[str, tuple[Value, ...]]] = []
         self._defect: Exception | None = None  # of ours, not of the disk; raised by `close`
@@ -215,7 +223,7 @@ class Journal:
         return self._hash.hexdigest()
 
     def close(self) -> None:
-        """Commit what is left, fold the WAL into the file, stop the thread.  May be called twice."""
+        """Commit what is left, fold the WAL into the file, stop the thread; may be called twice."""
         if self._thread.is_alive():
             self._put(_Item(last=True), True)
             self._thread.join()
@@ -286,8 +294,9 @@ class Journal:
         try:
             self._db.execute("BEGIN")
             for rows in self._pending:
-                numbered = ((n + i, *row) for i, row in enumerate(rows.tolist()))
-                self._db.executemany(_INSERT, numbered)
+                if self._keep_records:
+                    numbered = ((n + i, *row) for i, row in enumerate(rows.tolist()))
+                    self._db.executemany(_INSERT, numbered)
                 digest.update(record_bytes(rows))
                 n += len(rows)
             for statement, values in self._values:
@@ -360,21 +369,21 @@ class _Item:
 
 def read_records(path: Path) -> NDArray[np.void]:
     """The records of a journal file, RECORD[n] in engine order; of a killed run too."""
-    with _opened(path) as db:
-        rows = db.execute(f"SELECT {', '.join(_FIELDS)} FROM record ORDER BY n").fetchall()
+    with _Opened(path) as db:
+        rows = [row[1:] for row in db.execute("SELECT * FROM record ORDER BY n")]
     return np.array(rows, dtype=RECORD)
 
 
 def read_facts(path: Path) -> dict[str, Value]:
     """Table ``run`` of a journal file."""
-    with _opened(path) as db:
+    with _Opened(path) as db:
         return dict(db.execute("SELECT key, value FROM run"))
 
 
 def read_summary(path: Path) -> dict[int, dict[str, Value]]:
-    """Table ``summary`` of a journal file, by trader; -1 is the whole run.  Empty: it never ended."""
+    """Table ``summary`` of a journal file by trader, -1 the whole run; empty: it never ended."""
     found: dict[int, dict[str, Value]] = {}
-    with _opened(path) as db:
+    with _Opened(path) as db:
         for trader, key, value in db.execute("SELECT trader, key, value FROM summary"):
             found.setdefault(trader, {})[key] = value
     return found
@@ -385,7 +394,7 @@ def journal_hash(path: Path) -> str:
     return blake2b(record_bytes(read_records(path)), digest_size=HASH_BYTES).hexdigest()
 
 
-class _opened:
+class _Opened:
     """A journal opened for reading and closed again (sqlite3's own `with` only commits)."""
 
     def __init__(self, path: Path) -> None:

@@ -40,7 +40,7 @@ def level_named(level: str | None) -> int:
 def open_log(level: int, file: Path | None = None) -> logging.Handler:
     """Send log lines of ``level`` and above to ``file``, or to standard error without one.
 
-    A terminal that shows the live screen needs the file: lines between its pictures would tear them.
+    A terminal that shows the live screen needs the file: lines would tear its pictures.
     """
     handler = (
         logging.StreamHandler(sys.stderr) if file is None else logging.FileHandler(file, delay=True)

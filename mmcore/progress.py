@@ -1,7 +1,7 @@
 """What a run shows while it goes and when it ends: snapshots, and the plain and JSON displays.
 
 The session fills a frozen `Snapshot` a few times a second; a `Display` draws it.  Three exist:
-`Lines` here for logs and pipes, `JsonLines` here for machines, `mmcore.screen.Screen` for terminals.
+`Lines` here for logs and pipes, `JsonLines` for machines, `mmcore.screen.Screen` for terminals.
 Money is in quanta (1e-8 of the asset) until it is written, so that parts add up to their total.
 """
 
@@ -40,6 +40,8 @@ SUPPRESSED_WORDS = {
     Suppressed.NO_RATE: "rate limit holds it back",
 }
 
+NOTHING = Suppressed(0)
+
 Level = Literal["info", "warning", "error"]
 
 
@@ -74,8 +76,8 @@ class TraderView:
     skew_book: float = 0.0
     skew_unit: str = ""  # "bps", or nothing for [-1, 1]
     signal: float = math.nan
-    why_bid: Suppressed = Suppressed(0)
-    why_ask: Suppressed = Suppressed(0)
+    why_bid: Suppressed = NOTHING
+    why_ask: Suppressed = NOTHING
     n_bids: int = 0  # own orders resting or in flight
     n_asks: int = 0
     n_quotes: int = 0
@@ -240,14 +242,17 @@ def summary_lines(summary: Summary) -> list[str]:
     fills = sum(view.n_fills for view in shot.traders)
     rate = shot.events / shot.wall_s if shot.wall_s > 0 else 0.0
     problems = f", {plural(shot.problems, 'damaged record')}" if shot.problems else ""
+    market = (
+        f"{plural(shot.events, 'message')}, {plural(shot.updates, 'update')}, "
+        f"{plural(shot.gaps, 'gap')}{problems}; {clock(shot.market_s)} of market in "
+        f"{clock(shot.wall_s)} ({rate:,.0f} events/s)"
+    )
+    trading = f"{plural(quotes, 'quote')}, {plural(requests, 'request')}, {plural(fills, 'fill')}"
     lines = [
         f"ended        {summary.cause}",
         f"orders       {_cancelled_text(summary)}",
-        f"market       {plural(shot.events, 'message')}, {plural(shot.updates, 'update')}, "
-        f"{plural(shot.gaps, 'gap')}{problems}; {clock(shot.market_s)} of market in "
-        f"{clock(shot.wall_s)} ({rate:,.0f} events/s)",
-        f"trading      {plural(quotes, 'quote')}, {plural(requests, 'request')}, "
-        f"{plural(fills, 'fill')}",
+        f"market       {market}",
+        f"trading      {trading}",
         *(trader_text(view) for view in shot.traders),
         f"journal      {summary.journal_hash[:32]}",
         f"saved        {summary.directory}",
@@ -311,7 +316,7 @@ def trader_facts(view: TraderView) -> dict[str, object]:
 # -- displays --------------------------------------------------------------------------------
 
 FILLS_SPOKEN = 8  # single fills told before they are folded
-STATUS_GROWTH = 5.0  # after 5 s a line comes every fifth of the time passed, at most a minute apart
+STATUS_GROWTH = 4.0  # after 4 s a line comes every quarter of the time passed, at most a minute apart
 STATUS_S_MAX = 60.0
 NOTICES_ALIKE = 3  # notices with the same text told before they are only counted
 

@@ -1,0 +1,240 @@
+"""Wiring: a configuration becomes markets and traders, ready to be stepped.
+
+One place for what a key of the configuration means to the core: decimals become integers here,
+absent limits get the strategy's own, and what a venue can do bounds what we ask of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+from typing import NamedTuple
+
+from ._book import Book
+from ._engine import Account, Market, Ring, Trader
+from ._orders import Orders
+from ._quotes import GridStrategy, Strategy, TwoSidedStrategy
+from ._rate import RateLimiter
+from ._signals import Signals, Weights
+from .config import Config, GridConfig, InstrumentConfig, TwoSidedConfig
+from .errors import ConfigError
+from .events import ContractKind
+from .instrument import Instrument
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+
+
+class Capability(NamedTuple):
+    """What a venue's order entry can do.  amend: 0 no, 1 quantity down only, 2 price and quantity.
+
+    batch: orders in one call.
+    """
+
+    amend: int
+    batch: int
+
+
+CAPABILITIES = {
+    "binance-usdm": Capability(2, 5),
+    "binance-coinm": Capability(2, 5),
+    "binance-spot": Capability(1, 1),
+    "bybit-linear": Capability(2, 20),
+    "bybit-spot": Capability(2, 10),
+    "hyperliquid": Capability(2, 20),
+    "synthetic": Capability(2, 10),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """Everything that trades in one run.
+
+    instruments, markets, traders: same order, index = ``Event.instrument``.
+    """
+
+    instruments: tuple[Instrument, ...]
+    markets: tuple[Market, ...]
+    traders: tuple[Trader, ...]
+    account: Account
+    ring: Ring
+
+
+def build(config: Config, instruments: tuple[Instrument, ...]) -> Wiring:
+    """Markets and traders for ``config.instruments``, one each, in order.
+
+    instruments: what the source says of them, same order.  Raises ConfigError where a figure of
+    the configuration does not fit the instrument.
+    """
+    limit = config.account.rate_limit
+    account = Account(
+        position_max=config.account.max_position_usd or 0.0,
+        open_max=config.account.max_open_notional or 0.0,
+        loss_max=config.account.max_loss or 0.0,
+        drawdown_max=config.account.max_drawdown or 0.0,
+        rate=None if limit is None else RateLimiter(limit, reserve=reserve_of(limit)),
+    )
+    ring = Ring()
+    markets, traders = [], []
+    for index, (item, instrument) in enumerate(zip(config.instruments, instruments, strict=True)):
+        market = _market(item, instrument, index)
+        markets.append(market)
+        traders.append(_trader(item, instrument, market, account, ring, index))
+    return Wiring(instruments, tuple(markets), tuple(traders), account, ring)
+
+
+def reserve_of(limit: int) -> int:
+    """Calls of a rate limit kept for cancels: a fifth, at least one where there is more than one."""
+    return min(max(limit // 5, 1), limit - 1)
+
+
+def strategy_of(item: InstrumentConfig) -> Strategy:
+    """The compiled strategy that an ``[[instrument]]`` table asks for."""
+    return _grid(item.grid) if item.strategy == "grid" else _two_sided(item.two_sided)
+
+
+def position_max_of(item: InstrumentConfig, instrument: Instrument) -> int:
+    """The hard position limit in units, 0 where only the grid's value limit holds."""
+    most = item.limits.max_position
+    if most is None:
+        if item.strategy == "grid":
+            return 0
+        most = item.two_sided.max_absolute_position_size
+    return whole_units(instrument, most)
+
+
+def whole_units(instrument: Instrument, quantity: float) -> int:
+    """Units of a configured quantity, rounded down: limits never grow by rounding."""
+    scaled = Decimal(repr(quantity)).scaleb(instrument.qty_decimals)
+    return int(scaled.to_integral_value(ROUND_FLOOR))
+
+
+def _grid(grid: GridConfig) -> GridStrategy:
+    weights = grid.weights
+    return GridStrategy(
+        asset=grid.asset,
+        leverage=grid.leverage,
+        margin=grid.margin,
+        max_position_usd=grid.max_position_usd,
+        orders_per_side=grid.orders_per_side,
+        final_order_distance=grid.final_order_distance,
+        final_order_distance_from=grid.final_order_distance_from,
+        minimum_spread=grid.minimum_spread,
+        maximum_spread=grid.maximum_spread,
+        edge_bps=grid.edge_bps,
+        volatility_factor=grid.volatility_factor,
+        anchor=grid.anchor,
+        requote_spreads=grid.requote_spreads,
+        inventory=grid.inventory,
+        kappa=grid.kappa,
+        inventory_strict=grid.inventory_strict,
+        stop_delta=grid.stop_delta,
+        size_profile=grid.size_profile,
+        size_ratio_favoured=grid.size_ratio_favoured,
+        size_ratio_other=grid.size_ratio_other,
+        size_ratio_range=grid.size_ratio_range,
+        weights=Weights(
+            imbalance=weights.imbalance,
+            deep_imbalance=weights.deep_imbalance,
+            trade=weights.trade,
+            voi=weights.voi,
+            ofi=weights.ofi,
+            deep_ofi=weights.deep_ofi,
+            predict=weights.predict,
+            dead_band=grid.dead_band,
+            forecast_gate_bps=grid.forecast_gate_bps,
+        ),
+    )
+
+
+def _two_sided(two: TwoSidedConfig) -> TwoSidedStrategy:
+    skew = two.inventory_skew_config
+    return TwoSidedStrategy(
+        target_liquidity=two.target_liquidity,
+        half_spread=two.half_spread,
+        max_bps_diff=two.max_bps_diff,
+        max_absolute_position_size=two.max_absolute_position_size,
+        asset_type=two.asset_type or "perp",
+        inventory_skew_factor=None if skew is None else skew.inventory_skew_factor,
+        book_imbalance_factor=None if skew is None else skew.book_imbalance_factor,
+        depth_analysis_levels=None if skew is None else skew.depth_analysis_levels,
+        max_skew_bps=None if skew is None else skew.max_skew_bps,
+        anchor=two.anchor,
+    )
+
+
+def _market(item: InstrumentConfig, instrument: Instrument, index: int) -> Market:
+    inverse = instrument.kind == ContractKind.INVERSE
+    spec = instrument.spec(index)
+    signals = Signals(item.grid.depths, tick_window=item.grid.tick_window, inverse=inverse)
+    return Market(spec, Book(spec), signals)
+
+
+def _trader(
+    item: InstrumentConfig,
+    instrument: Instrument,
+    market: Market,
+    account: Account,
+    ring: Ring,
+    index: int,
+) -> Trader:
+    can = CAPABILITIES[instrument.venue]
+    grid = item.strategy == "grid"
+    strategy = strategy_of(item)
+    rate_limit = item.grid.rate_limit if grid else item.two_sided.rate_limit
+    limits = item.limits
+    notional = 0.0
+    if isinstance(strategy, GridStrategy) and limits.max_position is None:
+        notional = strategy.max_position_usd
+    return Trader(
+        market,
+        strategy,
+        orders=Orders(
+            amend=can.amend,
+            requote_bps=item.grid.requote_bps if grid else item.two_sided.max_bps_diff,
+            size_tolerance=item.grid.size_tolerance if grid else 0.0,
+        ),
+        rate=RateLimiter(rate_limit, reserve=reserve_of(rate_limit)),
+        account=account,
+        ring=ring,
+        id=index,
+        batch=min(item.grid.batch_size, can.batch) if grid else 1,
+        post_only=item.post_only,
+        flatten=item.flatten_at_stop,
+        stale_ns=int(item.grid.grid_stale_seconds * NS_PER_S),
+        debounce_ns=int(item.grid.fill_debounce_ms * NS_PER_MS),
+        age_ns_max=int(limits.book_age_seconds_max * NS_PER_S) or 2**62,
+        position_max=position_max_of(item, instrument),
+        position_notional_max=notional,
+        open_notional_max=limits.max_open_notional or 0.0,
+        order_qty_max=_order_max(item, instrument),
+        orders_max=limits.max_orders,
+        loss_max=limits.max_loss or 0.0,
+        drawdown_max=limits.max_drawdown or 0.0,
+        position_start=_start(item, instrument),
+        base_target=whole_units(instrument, item.target_base),
+        quote_start=-1 if item.quote_balance is None else round(item.quote_balance * 1e8),
+    )
+
+
+def _order_max(item: InstrumentConfig, instrument: Instrument) -> int:
+    most = item.limits.max_order_size
+    venue = instrument.to_qty(instrument.max_qty)
+    if most is None:
+        return venue
+    units = whole_units(instrument, most)
+    return min(units, venue) if venue else units
+
+
+def _start(item: InstrumentConfig, instrument: Instrument) -> int:
+    if item.start_position == 0.0 or item.existing_position == "ignore":
+        return 0
+    if item.existing_position == "refuse":
+        raise ConfigError(
+            f'a position of {item.start_position} was found and existing_position is "refuse"',
+            where=str(instrument),
+            done="mmcore has not started",
+            todo='close the position, or set existing_position to "adopt"',
+        )
+    sign = -1 if item.start_position < 0 else 1
+    return sign * whole_units(instrument, abs(item.start_position))

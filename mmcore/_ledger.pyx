@@ -3,7 +3,7 @@
 Money is quanta (1e-8) of the settle asset: the quote currency for linear and spot, the coin for
 inverse contracts.  One rounding per fill, half-even.  Two identities hold exactly at all times:
 ``cash == realised - cost`` (linear, spot) or ``cash == realised + cost`` (inverse), and the cost of
-a flat position is zero.
+a flat position is zero.  Money saturates at 9.2e10 of the asset.
 """
 
 from libc.stdint cimport int64_t

@@ -24,6 +24,7 @@ cdef struct Order:
     int32_t partly          # 1 after a partial fill: not topped up
     int64_t tick
     int64_t qty             # remaining, units
+    int64_t done            # filled so far, units
     int64_t tick_next       # asked for by the amend in flight
     int64_t qty_next
     int64_t ts_ns           # last request

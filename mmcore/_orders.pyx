@@ -56,6 +56,7 @@ cdef void orders_place(COrders* o, int slot, int side, int level, int64_t tick, 
     a.partly = 0
     a.tick = tick
     a.qty = qty
+    a.done = 0
     a.tick_next = tick
     a.qty_next = qty
     a.ts_ns = ts_ns
@@ -102,6 +103,7 @@ cdef bint orders_answer(COrders* o, const Event* e) noexcept nogil:
     _count(o, a, -1)
     if e.kind == EV_FILL:
         a.qty -= e.qty
+        a.done += e.qty
         a.partly = 1
         if a.state == OS_AMEND:
             a.qty_next -= e.qty if e.qty < a.qty_next else a.qty_next

@@ -196,6 +196,7 @@ cdef void _request(CTrader* t, int kind, const Order* a, int reason, int call,
     q.ts_ns = t.now_ns
     q.tick = a.tick_next if kind == RQ_AMEND else a.tick
     q.qty = a.qty_next if kind == RQ_AMEND else a.qty
+    q.done = a.done
     r = trader_record(t, kind)
     if r != NULL:
         r.side = q.side

@@ -264,7 +264,7 @@ def layout():
         "slot": <char*>&r.slot - p, "generation": <char*>&r.generation - p,
         "level": <char*>&r.level - p, "reduce_only": <char*>&r.reduce_only - p,
         "batch": <char*>&r.batch - p, "ts_ns": <char*>&r.ts_ns - p, "tick": <char*>&r.tick - p,
-        "qty": <char*>&r.qty - p,
+        "qty": <char*>&r.qty - p, "done": <char*>&r.done - p,
     }
     p = <char*>&c
     records = {

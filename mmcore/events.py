@@ -167,6 +167,7 @@ REQUEST = np.dtype(
         ("ts_ns", "<i8"),
         ("tick", "<i8"),
         ("qty", "<i8"),
+        ("done", "<i8"),
     ]
 )
 RECORD = np.dtype(

@@ -84,7 +84,7 @@ def build(config: Config, instruments: tuple[Instrument, ...]) -> Wiring:
 
 
 def reserve_of(limit: int) -> int:
-    """Calls of a rate limit kept for cancels: a fifth, at least one where there is more than one."""
+    """Calls of a rate limit kept for cancels: a fifth, at least one where there are several."""
     return min(max(limit // 5, 1), limit - 1)
 
 

@@ -13,7 +13,7 @@ FILLS = st.lists(
     st.tuples(
         st.sampled_from([1, -1]),
         st.integers(1_000, 2_000_000),
-        st.integers(1, 10**9),
+        st.integers(1, 10**7),
         st.integers(-(10**6), 10**7),
     ),
     min_size=1,

@@ -41,16 +41,14 @@ cdef enum SkewUse:
 cdef struct GridParams:
     double max_position_usd         # M, quote currency
     double spread_min               # least spread, fraction of the price
-    double spread_cap               # largest spread, multiples of the least
+    double spread_max               # largest spread, fraction of the price; 0: SPREAD_CAP x the least
     double edge                     # least spread also covers two maker fees and this fraction; < 0 off
     double volatility_factor        # spread grows by 1 + factor * volatility; 0 off
     double kappa                    # strength of the inventory term
     double final_order_distance     # D, multiples of the spread
     double bounds_factor            # out of bounds: so many spreads from the last mid
     double stop_delta               # a side stops at this |delta|; 0 off
-    double ratio_favoured
-    double ratio_other
-    double ratio_min                # RATIO_AGGRESSION
+    double ratio_min                # geometric ratio of sizes, RATIO_AGGRESSION
     double ratio_max
     double weights_favoured[GRID_MAX]   # innermost first, sum 1
     double weights_other[GRID_MAX]
@@ -95,15 +93,19 @@ cpdef double nbsqrt(double x) noexcept nogil                # signed square root
 cpdef double round_step(double x, double step) noexcept nogil   # nearest multiple, half away from 0
 cpdef double final_skew(int inventory, bint strict, double kappa, double signal,
                         double delta) noexcept nogil        # [-1, 1]
-cpdef double quoted_spread(double price, double market_spread, double spread_min,
-                           double spread_cap, double growth) noexcept nogil
+cpdef double quoted_spread(double price, double market_spread, double least, double most,
+                           double growth) noexcept nogil
 cpdef double bps_diff(double target, double resting) noexcept nogil
+cpdef double position_component(double position, double max_position, double factor,
+                                double half_spread) noexcept nogil      # bps
+cpdef double book_component(double imbalance, double factor, double half_spread) noexcept nogil
+cpdef double skewed_price(double price, double skew_bps) noexcept nogil
 
 cdef class Strategy:
     cdef CStrategy c
 
 cdef class GridStrategy(Strategy):
-    pass
+    cdef int _sizes(self, profile, favoured, other, bounds) except -1
 
 cdef class TwoSidedStrategy(Strategy):
     pass
@@ -113,3 +115,4 @@ cdef class Quoter:
     cdef readonly SpecBox spec
     cdef View view
     cdef Grid grid
+    cdef int _look(self, int64_t bid_tick, int64_t ask_tick, int64_t position_qty) except -1

@@ -52,7 +52,7 @@ docs: build $(VENV)/.test ## run every block of the documentation
 
 wheel: $(VENV)/.tools ## sdist, and the wheel built from that sdist, in dist/
 	rm -rf dist
-	$(BIN)/python -m build --outdir dist .
+	PIP_CONSTRAINT=$(CURDIR)/$(CONSTRAINTS) $(BIN)/python -m build --outdir dist .
 
 lock: $(VENV)/.venv ## choose today's versions of everything and pin them
 	sh .ci/lock $(PYTHON) $(CONSTRAINTS)

@@ -23,11 +23,11 @@ from msgspec import Struct
 from .contradictions import contradictions
 from .errors import ConfigError
 from .faults import Fault, FaultList, bounds_text, is_secret, report, toml_text
+from .keys import Field, fields
 from .places import Path, places
 from .schema import (
     AccountConfig,
     Config,
-    Field,
     GridConfig,
     InstrumentConfig,
     InventorySkewConfig,
@@ -39,7 +39,6 @@ from .schema import (
     SyntheticConfig,
     TwoSidedConfig,
     WeightsConfig,
-    fields,
 )
 from .spelling import nearest
 
@@ -99,7 +98,7 @@ def load(path: str | FilePath) -> Config:
     return msgspec.structs.replace(config, market=market, path=str(path))
 
 
-def loads(text: str, *, file: str = "configuration") -> Config:
+def loads(text: str, file: str = "configuration") -> Config:
     """Check a configuration given as text; ``file`` is what faults name.  Raises ConfigError."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     try:
@@ -183,7 +182,7 @@ def _table(table: type[Struct], data: dict[str, Any], path: Path, faults: FaultL
     known = {field.name: field for field in fields(table)}
     values: dict[str, Any] = {}
     for name, raw in data.items():
-        field = known.get(name) or _unknown(table, name, raw, path, faults)
+        field = known.get(name) or _unknown(table, name, path, faults)
         if field is None:
             continue
         value = _value(field, field.kind, raw, (*path, name), faults)
@@ -208,10 +207,8 @@ def _missing(field: Field, path: Path, faults: FaultList) -> None:
     faults.add(path, rule, repair, missing=field.name)
 
 
-def _unknown(
-    table: type[Struct], name: str, raw: Any, path: Path, faults: FaultList
-) -> Field | None:
-    """Note an unknown key; returns the field that was probably meant, so its value is checked too."""
+def _unknown(table: type[Struct], name: str, path: Path, faults: FaultList) -> Field | None:
+    """Note an unknown key; returns the field probably meant, so that its value is checked too."""
     here = (*path, name)
     if is_secret(name):
         faults.add(

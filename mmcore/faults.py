@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from .keys import Field
 from .places import Path, Place
-from .schema import Field
 
 LINES_MAX = 38  # of all faults together: with heading and last line a report stays within 40
 FOUND_MAX = 60  # characters of a value that is quoted back

@@ -1,8 +1,8 @@
 """Every key of a configuration file: type, unit, bounds, default and the reason for it.
 
 One struct is one TOML table; they are frozen, and built only by :func:`mmcore.config.load`, which
-has checked what the :class:`Key` of each field says.  ``docs/configuration.md`` prints this module
-as tables, and a test compares the two.
+has checked what the :class:`mmcore.keys.Key` of each field says.  ``docs/configuration.md`` prints
+this module as tables, and a test compares the two.
 
 Names are those of the two strategy documents wherever they have one.  Prices, sizes and money are
 in the instrument's own currencies: *base* is what is bought and sold (contracts on inverse
@@ -11,12 +11,11 @@ markets), *quote* is what it is priced in.
 
 from __future__ import annotations
 
-from functools import cache
-from types import NoneType
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal
 
-from msgspec import NODEFAULT, Struct, field
-from msgspec.structs import fields as struct_fields
+from msgspec import Struct, field
+
+from .keys import Key
 
 Venue = Literal[
     "binance-usdm",
@@ -40,59 +39,6 @@ SYMBOLS: dict[str, tuple[str, ...]] = {
     "hyperliquid": ("BTC", "ETH", "SOL", "WLFI"),
     "synthetic": ("BTCUSDT", "ETHUSDT"),
 }
-
-
-class Key(NamedTuple):
-    """What a field's annotation says about its key.
-
-    unit: unit of the value, or the choice it makes.  why: the reason for the default.  Bounds are
-    inclusive (``least``, ``most``) or not (``above``, ``below``).  auto: what an absent key stands
-    for, where the default is None.
-    """
-
-    unit: str
-    why: str
-    least: float | None = None
-    most: float | None = None
-    above: float | None = None
-    below: float | None = None
-    auto: str = ""
-
-
-class Field(NamedTuple):
-    """One key of a table, as :func:`fields` lists them.
-
-    name: the key.  attribute: the struct's field.  kind: its type without annotation and None.
-    default: None where the key may be absent (``key.auto`` says what it then stands for).
-    """
-
-    name: str
-    attribute: str
-    kind: Any
-    key: Key
-    default: object
-    needed: bool
-
-
-@cache
-def fields(table: type[Struct]) -> tuple[Field, ...]:
-    """The keys of one table in the order of the struct."""
-    hints = get_type_hints(table, include_extras=True)
-    found = []
-    for item in struct_fields(table):
-        hint = hints[item.name]
-        if get_origin(hint) is not Annotated:
-            continue  # filled in by the loader, no key
-        kind, key = get_args(hint)
-        if NoneType in get_args(kind):
-            kind = next(part for part in get_args(kind) if part is not NoneType)
-        default = item.default
-        if default is NODEFAULT and item.default_factory is not NODEFAULT:
-            default = item.default_factory()
-        found.append(
-            Field(item.encode_name, item.name, kind, key, default, needed=default is NODEFAULT)
-        )
-    return tuple(found)
 
 
 class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -428,6 +374,17 @@ class GridConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     forecast_gate_bps: Annotated[
         float, Key("bps", "smaller forecasts do not vote", least=0, most=1000)
     ] = 5.0
+    forecast: Annotated[
+        Literal["next", "mean"],
+        Key("choice", "next: one message ahead; mean: the original, mean price of the window"),
+    ] = "next"
+    vote: Annotated[
+        Literal["halves", "ladder"],
+        Key("choice", "forecast and microprice half each; ladder: the original's four rules"),
+    ] = "halves"
+    deep_magnitude: Annotated[
+        bool, Key("yes or no", "deep_ofi counts by its size, not only by its sign")
+    ] = False
     weights: Annotated[WeightsConfig, Key("table", "of the skew signal")] = field(
         default_factory=WeightsConfig
     )
@@ -489,6 +446,10 @@ class TwoSidedConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     anchor: Annotated[
         Literal["mid", "microprice"], Key("choice", "price that quotes are centred on")
     ] = "mid"
+    skew_application: Annotated[
+        Literal["shift", "width"],
+        Key("choice", "width: the original code, both quotes move apart or together"),
+    ] = "shift"
     inventory_skew_config: Annotated[
         InventorySkewConfig | None, Key("table", "the document's None", auto="no skew")
     ] = None

@@ -90,7 +90,7 @@ def reserve_of(limit: int) -> int:
 
 def strategy_of(item: InstrumentConfig) -> Strategy:
     """The compiled strategy that an ``[[instrument]]`` table asks for."""
-    return _grid(item.grid) if item.strategy == "grid" else _two_sided(item.two_sided)
+    return _grid(item, item.grid) if item.strategy == "grid" else _two_sided(item.two_sided)
 
 
 def position_max_of(item: InstrumentConfig, instrument: Instrument) -> int:
@@ -109,11 +109,11 @@ def whole_units(instrument: Instrument, quantity: float) -> int:
     return int(scaled.to_integral_value(ROUND_FLOOR))
 
 
-def _grid(grid: GridConfig) -> GridStrategy:
+def _grid(item: InstrumentConfig, grid: GridConfig) -> GridStrategy:
     weights = grid.weights
     return GridStrategy(
         asset=grid.asset,
-        leverage=grid.leverage,
+        leverage=item.leverage,
         margin=grid.margin,
         max_position_usd=grid.max_position_usd,
         orders_per_side=grid.orders_per_side,
@@ -143,6 +143,8 @@ def _grid(grid: GridConfig) -> GridStrategy:
             predict=weights.predict,
             dead_band=grid.dead_band,
             forecast_gate_bps=grid.forecast_gate_bps,
+            deep_magnitude=grid.deep_magnitude,
+            vote=grid.vote,
         ),
     )
 
@@ -159,6 +161,7 @@ def _two_sided(two: TwoSidedConfig) -> TwoSidedStrategy:
         book_imbalance_factor=None if skew is None else skew.book_imbalance_factor,
         depth_analysis_levels=None if skew is None else skew.depth_analysis_levels,
         max_skew_bps=None if skew is None else skew.max_skew_bps,
+        skew_application=two.skew_application,
         anchor=two.anchor,
     )
 
@@ -166,7 +169,10 @@ def _two_sided(two: TwoSidedConfig) -> TwoSidedStrategy:
 def _market(item: InstrumentConfig, instrument: Instrument, index: int) -> Market:
     inverse = instrument.kind == ContractKind.INVERSE
     spec = instrument.spec(index)
-    signals = Signals(item.grid.depths, tick_window=item.grid.tick_window, inverse=inverse)
+    grid = item.grid
+    signals = Signals(
+        grid.depths, tick_window=grid.tick_window, inverse=inverse, forecast=grid.forecast
+    )
     return Market(spec, Book(spec), signals)
 
 

@@ -1,0 +1,275 @@
+"""The commands, and the one place where an error becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from . import __version__
+from .errors import DataError, ExitCode, MmcoreError, UsageError
+
+EPILOG = "Exit codes: 0 ok, 2 configuration or usage, 3 data, 4 venue, 5 safety stop, 130 Ctrl-C."
+COMPILED = ("_spec", "_book", "_quotes", "_engine", "_sim")  # the core, as --version asks for it
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run one command line; returns its exit code, whatever happens inside."""
+    as_json = "--json" in arguments
+    try:
+        code = mmcore.main(list(arguments), prog_name="python -m mmcore", standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or ExitCode.OK)
+    except MmcoreError as error:
+        return _fail(error, as_json=as_json)
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.ClickException as error:
+        return _fail(_usage(error), as_json=as_json)
+    except (KeyboardInterrupt, click.Abort):
+        print("\nstopped by Ctrl-C", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except Exception as defect:  # noqa: BLE001 - the last line of defence: no traceback on screen
+        return _fail(_defect(defect), as_json=as_json)
+
+
+def _fail(error: MmcoreError, *, as_json: bool) -> int:
+    faults = getattr(error, "faults", ())
+    try:
+        if as_json:
+            answer = {
+                "ok": False,
+                "exit_code": int(error.exit_code),
+                "error": {"what": error.what, "where": error.where, "todo": error.todo},
+                "faults": [fault._asdict() for fault in faults],
+            }
+            print(json.dumps(answer, ensure_ascii=False), flush=True)
+        else:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+    except OSError:  # nobody can be told; the exit code still says it
+        return error.exit_code
+    return error.exit_code
+
+
+def _usage(error: click.ClickException) -> UsageError:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "python -m mmcore"
+    what = " ".join(error.format_message().split()).rstrip(".")
+    return UsageError(
+        what[:1].lower() + what[1:],
+        where=command,
+        done="nothing was done",
+        todo=f"see `{command} --help`",
+    )
+
+
+def _defect(defect: Exception) -> MmcoreError:
+    last = traceback.extract_tb(defect.__traceback__)[-1]
+    where = f"{os.path.basename(last.filename)}:{last.lineno}"  # noqa: PTH119 - no path object here
+    if isinstance(defect, OSError) and defect.strerror:
+        what = f"{defect.strerror}{f' ({defect.filename})' if defect.filename else ''}"
+        return DataError(what, done="stopped", todo="free or name another place, and try again")
+    todo = "please report it"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="mmcore-", suffix=".traceback", delete=False, encoding="utf-8"
+        ) as file:
+            traceback.print_exception(defect, file=file)
+        todo = f"please report it with {file.name}, which holds the traceback"
+    except OSError:
+        todo = "please report it; no place to write the traceback to"
+    first_line = (str(defect).splitlines() or [""])[0][:120]
+    what = f"a defect of mmcore itself: {type(defect).__name__} {first_line}".rstrip()
+    return MmcoreError(what, where=where, done="stopped", todo=todo)
+
+
+class Commands(click.Group):
+    """The group of all commands; a mistyped one is answered with the nearest."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, but the error names what was probably meant."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            from .spelling import nearest
+
+            near = nearest(name, self.list_commands(ctx))
+            if near:
+                hint = f"did you mean `{near}`?"
+            elif name.endswith(".toml"):
+                hint = f"did you mean `run {name}`?"
+            else:
+                hint = f"commands are {', '.join(self.list_commands(ctx))}"
+            raise click.UsageError(f"no command {name!r}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """In the order in which a user meets them."""
+        return list(self.commands)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--json``, the same on every command."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object for machines.")(
+        command
+    )
+
+
+def log_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--log-level``, or MMCORE_LOG."""
+    return click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        envvar="MMCORE_LOG",
+        help="How much to say (default info; or MMCORE_LOG).",
+    )(command)
+
+
+@click.group(cls=Commands, invoke_without_command=True, epilog=EPILOG)
+@click.option(
+    "--version", is_flag=True, help="Version, compiled core, other packages named mmcore."
+)
+@json_option
+@click.pass_context
+def mmcore(ctx: click.Context, version: bool, as_json: bool) -> None:
+    """A market maker for crypto perpetuals and spot.
+
+    First steps: `demo` needs nothing; `init` writes a configuration; `check` says what it means;
+    `run` trades it on paper.
+    """
+    if version:
+        _say(_version(), as_json=as_json)
+    elif ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@mmcore.command()
+@log_option
+@json_option
+def demo(log_level: str | None, as_json: bool) -> int:
+    """Trade an embedded market for a few seconds; nothing needed."""
+    from .session import run_demo
+
+    return run_demo(json=as_json, log_level=log_level)
+
+
+@mmcore.command("run")
+@click.argument("config")
+@click.option("--seconds", type=float, help="Market time to run (default: as configured).")
+@log_option
+@click.option("--require-fills", is_flag=True, help="A run without fills fails (exit 3).")
+@json_option
+def run_command(
+    config: str, seconds: float | None, log_level: str | None, require_fills: bool, as_json: bool
+) -> int:
+    """Trade as CONFIG says, on paper."""
+    if seconds is not None and not 0 <= seconds <= 1e8:  # nan fails too
+        raise click.UsageError(
+            f"--seconds {seconds:g}: market seconds, 0 (no end) to 100000000; say --seconds 60",
+            click.get_current_context(),
+        )
+    from .config import load
+
+    loaded = load(config)
+    from .session import run_config
+
+    return run_config(
+        loaded, seconds=seconds, json=as_json, log_level=log_level, require_fills=require_fills
+    )
+
+
+@mmcore.command()
+@click.argument("config")
+@json_option
+def check(config: str, as_json: bool) -> int:
+    """Say in words what CONFIG means, and what would not work."""
+    from .config import load
+
+    loaded = load(config)
+    from .check import check as examine
+
+    report = examine(loaded)
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), ensure_ascii=False))
+    else:
+        click.echo(report.text(color=sys.stdout.isatty()))
+    return report.exit_code
+
+
+@mmcore.command()
+@click.argument("path", default="config.toml")
+@click.option("--venue", help="Whose rules and fees (default synthetic).")
+@click.option("--symbol", help="What to trade, as BTCUSDT.")
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
+@json_option
+def init(path: str, venue: str | None, symbol: str | None, force: bool, as_json: bool) -> None:
+    """Write a commented configuration to PATH (config.toml)."""
+    from .template import write
+
+    lines = write(path, venue=venue, symbol=symbol, force=force)
+    _say({**lines, "next": f"python -m mmcore check {path}"}, as_json=as_json)
+
+
+@mmcore.group(cls=Commands)
+def tape() -> None:
+    """Recorded market data."""
+
+
+@tape.command()
+@click.argument("file")
+@json_option
+def info(file: str, as_json: bool) -> None:
+    """Say what FILE holds: instruments, time, messages, damage."""
+    from .check import tape_info
+
+    facts = tape_info(file)
+    _say({**facts, "next": "name it in [market] files, then python -m mmcore run"}, as_json=as_json)
+
+
+def _say(facts: dict[str, Any], *, as_json: bool) -> None:
+    """Facts as one JSON object, or a line each."""
+    if as_json:
+        click.echo(json.dumps({"ok": True, **facts}, ensure_ascii=False))
+        return
+    for name, value in facts.items():
+        lines = value if isinstance(value, list) else [value]
+        for line in lines:
+            click.echo(f"{name.replace('_', ' ')}: {line}")
+
+
+def _version() -> dict[str, Any]:
+    import platform
+    from importlib import metadata, util
+
+    missing = [name for name in COMPILED if util.find_spec(f"{__package__}.{name}") is None]
+    core = "active" if not missing else f"missing {', '.join(missing)}; run `pip install -e .`"
+    if not missing:
+        try:
+            from . import _spec  # noqa: F401 - loads only if built for this very Python
+        except ImportError as error:
+            core = f"built for another Python ({error}); run `pip install -e .`"
+    facts = {
+        "mmcore": f"{__version__} (distribution mmcore-maker)",
+        "python": platform.python_version(),
+        "compiled_core": core,
+    }
+    try:
+        other = metadata.distribution("mmcore")
+        facts["warning"] = (
+            f"another distribution named mmcore ({other.version}) is installed here and may hide "
+            "this one; `pip uninstall mmcore`, then reinstall mmcore-maker"
+        )
+    except metadata.PackageNotFoundError:
+        facts["other_mmcore"] = "none"
+    facts["next"] = "python -m mmcore demo"
+    return facts

@@ -1,4 +1,4 @@
-"""Instruments: what a venue says about a contract, and the exact border between decimals and integers.
+"""Instruments: what a venue says about a contract, and the border of decimals and integers.
 
 Inside mmcore a price is a whole number of ticks and a quantity a whole number of units, the finest
 decimal the venue writes for that instrument.  This module is the only place where they are made
@@ -117,6 +117,12 @@ class Instrument:
         """Asset in which profit is counted: the coin for inverse contracts, else the quote."""
         return self.base if self.kind == ContractKind.INVERSE else self.quote
 
+    def scale(self, index: int = 0) -> tuple[str, int, int, int, int]:
+        """Symbol, decimals of the price, tick in those decimals, decimals of a unit, ``index``."""
+        decimals = self.price_decimals
+        tick_mul = _fraction(self.tick, "tick") * 10**decimals
+        return self.symbol, decimals, tick_mul.numerator, self.qty_decimals, index
+
     def spec(self, index: int = 0) -> SpecBox:
         """The compiled face of this instrument; ``index`` is its place in the run."""
         from ._spec import SpecBox
@@ -170,7 +176,7 @@ class Instrument:
         return _text(scaled.numerator, decimals)
 
     def quantity_text(self, qty: int) -> str:
-        """Quantity of so many units as a decimal string with the lot's decimals, or more if needed."""
+        """Quantity of so many units as a decimal string: the lot's decimals, more if needed."""
         decimals = _decimals(self.lot)
         while decimals < self.qty_decimals and qty % 10 ** (self.qty_decimals - decimals):
             decimals += 1
@@ -223,7 +229,7 @@ def normalise(venue: str, symbol: str, symbols: Iterable[str] = ()) -> str:
     names = set(symbols)
     if symbol in names:
         return symbol
-    plain = "".join(c for c in symbol.split(":")[0].upper() if c.isalnum())
+    plain = "".join(c for c in symbol.partition(":")[0].upper() if c.isalnum())
     stem = plain.removesuffix("PERP").removesuffix("SWAP")
     if venue == "hyperliquid":
         spellings = [plain, stem]

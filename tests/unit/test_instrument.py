@@ -1,5 +1,6 @@
 """Instruments: exact borders, names, and what venues say."""
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -55,12 +56,12 @@ def test_prices_become_ticks_exactly(price, tick):
 
 @pytest.mark.parametrize("price", ["61837.635", 61837.635, "1e-3", "nan", "inf", "x", float("nan")])
 def test_a_price_off_the_grid_is_refused_by_name(price):
-    with pytest.raises(ValueError, match=str(price).replace("+", r"\+")):
+    with pytest.raises(ValueError, match=re.escape(str(price))):
         known("binance-spot", "BTCUSDT").to_tick(price)
 
 
 def test_a_quantity_with_too_many_decimals_is_refused_by_name():
-    with pytest.raises(ValueError, match="0.0001"):
+    with pytest.raises(ValueError, match=r"0\.0001"):
         known("binance-usdm", "BTCUSDT").to_qty("0.0001")
 
 
@@ -111,7 +112,7 @@ def test_contradicting_figures_are_refused(field, value):
         "venue": "binance-usdm", "symbol": "X", "kind": ContractKind.LINEAR, "tick": "0.1",
         "qty_decimals": 3, "lot": "0.001",
     }  # fmt: skip
-    with pytest.raises(ValueError, match="X|nowhere|x"):
+    with pytest.raises(ValueError, match=r"X|nowhere|x"):
         Instrument(**{**figures, field: value})
 
 

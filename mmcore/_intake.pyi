@@ -1,0 +1,103 @@
+"""From frames to a stream of event rows: depth chains, raw lines, merging by receive time."""
+
+import numpy as np
+import numpy.typing as npt
+
+from ._scan import Scanner
+
+class Intake:
+    """Rows of one connection, with the depth chain of each of its instruments.
+
+    A delta waits until a snapshot of its instrument has gone out, then follows it with the
+    snapshot's receive time; updates the snapshot already holds are dropped.  The delta that breaks
+    a chain still goes out (the book counts the gap); later ones wait for the next snapshot.
+
+    n_instruments: one more than the highest instrument number of the scanner's table.  block_rows:
+    a block is full from here.  held_rows: room of one chain; when it runs out the oldest go, which
+    shows as a gap later, never as a wrong book.
+    """
+
+    def __init__(
+        self,
+        scanner: Scanner,
+        n_instruments: int,
+        block_rows: int = 32768,
+        held_rows: int = 32768,
+    ) -> None: ...
+    @property
+    def line(self) -> int:
+        """Number of the last line read, counted from 1."""
+
+    @property
+    def pos(self) -> int:
+        """Offset behind the last line read."""
+
+    @property
+    def ts_local_ns(self) -> int:
+        """Receive time of the last line, ns."""
+
+    @property
+    def frame_start(self) -> int:
+        """Where the frame of the last line starts in the text."""
+
+    @property
+    def frame_end(self) -> int:
+        """Where it ends."""
+
+    @property
+    def status(self) -> int:
+        """Scanner's status of the last frame."""
+
+    @property
+    def full(self) -> bool:
+        """True when the block must be taken before more is fed."""
+
+    def take(self) -> npt.NDArray[np.void]:
+        """Rows fed since the last take: a view, valid until the intake is fed again."""
+
+    def frame(self, frame: bytes | bytearray | memoryview, ts_local_ns: int, hint: int = -1) -> int:
+        """Scan one frame; where the status is 0 its rows went through the chains."""
+
+    def put(self, rows: npt.NDArray[np.void]) -> None:
+        """Rows of one frame decoded elsewhere: whole messages, at most 8,192 rows.
+
+        Raises ValueError for more, or for rows that end inside a message.
+        """
+
+    def link_down(self, instrument: int, ts_local_ns: int) -> None:
+        """Something of this instrument's stream was lost: its book is stale from here."""
+
+    def lines(self, text: bytes | bytearray | memoryview, pos: int, final: bool) -> int:
+        """Read raw lines, ``<receive time> <frame>``, from ``pos`` on.
+
+        final: the last line may lack its line feed.  Returns 0: every whole line is read; 1: the
+        block is full; 2: the frame of this line is for the JSON decoder (``status`` says why);
+        3: receive time runs backwards here; 4: the line does not start with a receive time of 19
+        (ns), 16 or 13 digits.  ``pos`` has moved behind the line that is reported.
+        """
+
+    def chain(self, instrument: int) -> dict[str, int]:
+        """How one depth chain stands: whether it waits, its last update id, and its counters."""
+
+class Merge:
+    """Streams of rows into one, by receive time; of equal times the lower stream goes first.
+
+    n_streams: at most 256.  block_rows: size of the merged blocks.
+    """
+
+    def __init__(self, n_streams: int, block_rows: int = 32768) -> None: ...
+    @property
+    def wanted(self) -> int:
+        """The stream that must be fed before the merge can go on, or -1."""
+
+    def feed(self, stream: int, rows: npt.NDArray[np.void] | None) -> None:
+        """Give one stream its next block (kept until it is used up), or None at its end."""
+
+    def run(self) -> npt.NDArray[np.void]:
+        """Merge on: a view, valid until the next run; shorter than a block where one is wanted."""
+
+def whole_rows(raw: npt.NDArray[np.uint8], limit: int) -> int:
+    """Rows, at most ``limit``, up to the last message that is complete within them.
+
+    raw: the bytes of C-contiguous EVENT rows.
+    """

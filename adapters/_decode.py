@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 
 from mmcore._scan import Scanner
-from mmcore.events import ASK, BID, EVENT, LEVEL, LEVELS_MAX, Flag, Kind, rows_of
+from mmcore.events import EVENT, LEVEL, LEVELS_MAX, Flag, Kind, rows_of
 from mmcore.instrument import Instrument
 from mmcore.venue import DecodeError, Rows, SymbolError
 
@@ -219,8 +219,3 @@ def pair(level: object) -> tuple[object, object]:
     if not isinstance(level, list) or len(level) != 2:
         raise DecodeError(f"level {level!r} is not a pair")
     return level[0], level[1]
-
-
-__all__ = [
-    "ASK", "BID", "NO_ROWS", "JsonDecoder", "Levels", "Terms", "pair", "venue_ns", "whole",
-]  # fmt: skip

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mmcore.events import Kind
+from mmcore.events import ASK, BID, Kind
 from mmcore.instrument import Instrument, from_binance
 from mmcore.venue import DecodeError, Rows
 
-from ._decode import ASK, BID, NO_ROWS, JsonDecoder, Terms, pair, venue_ns, whole
+from ._decode import NO_ROWS, JsonDecoder, Terms, pair, venue_ns, whole
 
 NUMBERS = ("E", "T", "U", "u", "pu", "t", "lastUpdateId")  # whole wherever they stand
 

@@ -14,11 +14,11 @@ from uuid import UUID
 
 import numpy as np
 
-from mmcore.events import Kind
+from mmcore.events import ASK, BID, Kind
 from mmcore.instrument import Instrument, from_bybit
 from mmcore.venue import DecodeError, Rows
 
-from ._decode import ASK, BID, NO_ROWS, JsonDecoder, pair, venue_ns, whole
+from ._decode import NO_ROWS, JsonDecoder, pair, venue_ns, whole
 
 SIDES = {"Buy": BID, "Sell": ASK}
 

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mmcore.events import Kind
+from mmcore.events import ASK, BID, Kind
 from mmcore.instrument import Instrument, from_hyperliquid
 from mmcore.venue import DecodeError, Rows
 
-from ._decode import ASK, BID, NO_ROWS, JsonDecoder, venue_ns, whole
+from ._decode import NO_ROWS, JsonDecoder, venue_ns, whole
 
 SIDES = {"B": BID, "A": ASK}
 

@@ -14,7 +14,7 @@ CIMPORT = re.compile(
     re.MULTILINE,
 )
 # What a venue's decoder may know of the house: border types and the scanner.
-ADAPTERS_MAY_USE = {"_scan", "errors", "events", "instrument", "tape"}
+ADAPTERS_MAY_USE = {"_scan", "errors", "events", "instrument", "venue"}
 
 
 @pytest.fixture(scope="module")

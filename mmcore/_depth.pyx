@@ -29,15 +29,16 @@ cdef void book_block(CBook* c, int status) noexcept nogil:
 
 
 cdef inline bint _well_formed(const Level* levels, int64_t n) noexcept nogil:
-    # The sign bit of `wrong` gathers negative sizes and ticks outside 1 to TICK_MAX.
-    cdef uint64_t wrong = 0
+    # Gathered without a branch: sizes must not be negative, ticks lie within 1 to TICK_MAX - 1.
+    cdef uint64_t ticks = 0
+    cdef uint64_t signs = 0
     cdef int64_t i
     if n > LEVELS_MAX:
         return False
     for i in range(n):
-        wrong |= (<uint64_t>levels[i].qty | (<uint64_t>levels[i].tick - 1)
-                  | (<uint64_t>TICK_MAX - <uint64_t>levels[i].tick))
-    return <int64_t>wrong >= 0
+        ticks |= <uint64_t>levels[i].tick
+        signs |= <uint64_t>levels[i].qty | (<uint64_t>levels[i].tick - 1)
+    return ticks < <uint64_t>TICK_MAX and <int64_t>signs >= 0
 
 
 cdef void book_publish(CBook* c) noexcept nogil:

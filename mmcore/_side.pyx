@@ -74,16 +74,19 @@ cdef inline int64_t _below(const BookSide* s, int64_t slot) noexcept nogil:
 
 cdef inline void _occupy(BookSide* s, int64_t slot) noexcept nogil:
     cdef int64_t word = slot >> 6
-    s.words[word] |= <uint64_t>1 << (slot & 63)
-    s.sums[word >> 6] |= <uint64_t>1 << (word & 63)
-    s.root |= <uint64_t>1 << (word >> 6)
+    cdef uint64_t bits = s.words[word]
+    s.words[word] = bits | (<uint64_t>1 << (slot & 63))
+    if bits == 0:
+        s.sums[word >> 6] |= <uint64_t>1 << (word & 63)
+        s.root |= <uint64_t>1 << (word >> 6)
 
 
 cdef inline void _vacate(BookSide* s, int64_t slot) noexcept nogil:
     cdef int64_t word = slot >> 6
     cdef int64_t group = word >> 6
-    s.words[word] &= ~(<uint64_t>1 << (slot & 63))
-    if s.words[word] == 0:
+    cdef uint64_t bits = s.words[word] & ~(<uint64_t>1 << (slot & 63))
+    s.words[word] = bits
+    if bits == 0:
         s.sums[group] &= ~(<uint64_t>1 << (word & 63))
         if s.sums[group] == 0:
             s.root &= ~(<uint64_t>1 << group)
@@ -318,34 +321,45 @@ cdef bint side_load(BookSide* s, const Level* levels, int64_t n, int64_t width) 
 # -- reading -------------------------------------------------------------------------------------
 
 cdef struct Cursor:
-    int64_t slot            # next level in the window, -1: go on in the far array
-    int64_t far             # far levels left
+    uint64_t bits           # levels of the word that are still to come
+    int64_t word
+    int64_t far             # far levels still to come
     int64_t key
     int64_t qty
 
 
 cdef inline Cursor _touch(const BookSide* s) noexcept nogil:
     cdef Cursor k
-    k.slot = s.best
+    k.bits = 0
+    k.word = s.best >> 6 if s.best >= 0 else 0
     k.far = s.n_far
     k.key = 0
     k.qty = 0
+    if s.best >= 0:
+        k.bits = s.words[k.word]
     return k
 
 
 cdef inline bint _next(const BookSide* s, Cursor* k) noexcept nogil:
     # The next level away from the touch; 0: no more.
-    if k.slot >= 0:
-        k.key = s.base + k.slot
-        k.qty = s.slots[k.slot]
-        k.slot = _below(s, k.slot)
-        return True
-    if k.far > 0:
-        k.far -= 1
-        k.key = s.far[k.far].key
-        k.qty = s.far[k.far].qty
-        return True
-    return False
+    cdef int64_t slot
+    if k.bits == 0:
+        slot = _below(s, k.word << 6)
+        if slot < 0:
+            if k.far == 0:
+                return False
+            k.far -= 1
+            k.key = s.far[k.far].key
+            k.qty = s.far[k.far].qty
+            return True
+        k.word = slot >> 6
+        k.bits = s.words[k.word]
+    slot = 63 - highest_zeros(k.bits)
+    k.bits ^= <uint64_t>1 << slot
+    slot += k.word << 6
+    k.key = s.base + slot
+    k.qty = s.slots[slot]
+    return True
 
 
 cdef int64_t side_qty(const BookSide* s, int64_t tick) noexcept nogil:

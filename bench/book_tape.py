@@ -1,8 +1,8 @@
 """A seeded tape like a busy perpetual future's: the input of the book's benchmarks and gate.
 
 Tick 0.1 at 65,000, about 1,000 levels a side over about 3,000 ticks, about 20 levels a message (5
-to 60): 55 % within a few ticks of the touch, 30 % within a few hundred, 15 % anywhere; about a third
-of the changes are deletes.
+to 60): 55 % within a few ticks of the touch, 30 % within a few hundred, 15 % anywhere; about a
+third of the changes are deletes.
 """
 
 import random
@@ -74,7 +74,7 @@ class Market:
         """One change of a side: an update, an insert or a delete, each about a third."""
         levels = self.sides[side]
         kind = self.random.random()
-        if kind >= 0.68 and len(levels) > 1000:     # full enough: update instead of inserting
+        if kind >= 0.68 and len(levels) > 1000:  # full enough: update instead of inserting
             kind = 0.5
         for _ in range(6):
             away = self.distance() * self.scale

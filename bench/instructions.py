@@ -47,10 +47,9 @@ def count(n_messages: int) -> float:
         command = ["valgrind", "--tool=callgrind", "--collect-atstart=no"]
         command += [f"--toggle-collect={COUNTED}", f"--callgrind-out-file={out}"]
         command += [sys.executable, str(HERE), "--replay", str(path)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        totals = re.search(r"^(?:totals|summary): (\d+)", out.read_text(), re.M) if (
-            done.returncode == 0 and out.exists()
-        ) else None
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        report = out.read_text() if done.returncode == 0 and out.exists() else ""
+    totals = re.search(r"^(?:totals|summary): (\d+)", report, re.MULTILINE)
     if totals is None or int(totals[1]) == 0:
         raise SystemExit(f"nothing was counted: {COUNTED} did not run\n{done.stderr[-2000:]}")
     return int(totals[1]) / tape.n_levels

@@ -1,6 +1,6 @@
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,8 +8,8 @@ from typing_extensions import disjoint_base
 
 from ._spec import SpecBox
 
-_Number = int | float | str | Decimal
-_Rows = NDArray[np.void]
+_Number: TypeAlias = int | float | str | Decimal
+_Rows: TypeAlias = NDArray[np.void]
 
 class BookAnalysis(NamedTuple):
     """Depth of a book, over the same number of levels on both sides.
@@ -160,7 +160,7 @@ class Book:
         """Units at a tick, 0 where there is no level."""
 
     def imbalance(self, depth: int) -> float:
-        """(bids - asks) / (bids + asks), unweighted over min(depth, both sides) levels; 0 if empty."""
+        """(bids - asks) / (bids + asks) over min(depth, both sides) levels, unweighted; 0: none."""
 
     def weighted_imbalance(self, depth: int) -> float:
         """The same over sizes weighted e^(-i/2), i = 0 at the touch; 0 without both sides."""

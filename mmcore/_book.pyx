@@ -23,7 +23,7 @@ from ._depth cimport (
     event_rows, touch_ofi, touch_voi,
 )
 from ._side cimport (
-    WIDTH_MAX, WIDTH_MIN, BookSide, side_create, side_free, side_load, side_sound,
+    WIDTH_MAX, WIDTH_MIN, BookSide, side_alloc, side_free, side_load, side_sound,
 )
 from ._spec cimport SpecBox
 from ._types cimport (
@@ -113,16 +113,16 @@ def voi(before, after):
     return touch_voi(&a, &b)
 
 
-cdef _allocate(Book book, int64_t window, int64_t window_max, int64_t far_levels):
+cdef _sides_alloc(Book book, int64_t window, int64_t window_max, int64_t far_levels):
     # Both sides anew with the levels they hold; the old memory goes only when all is well.
     cdef BookSide bids, asks
     cdef int64_t n_most = max(book.c.bids.count, book.c.asks.count)
     if n_most > far_levels:
         raise ValueError(f"far_levels {far_levels}: the book holds {n_most} levels on a side")
     held = (book.levels(1), book.levels(-1))
-    if not side_create(&bids, 1, window, window_max, far_levels):
+    if not side_alloc(&bids, 1, window, window_max, far_levels):
         raise MemoryError
-    if not side_create(&asks, -1, window, window_max, far_levels):
+    if not side_alloc(&asks, -1, window, window_max, far_levels):
         side_free(&bids)
         raise MemoryError
     side_load(&bids, _levels_of(held[0]), len(held[0]), window)
@@ -190,7 +190,7 @@ cdef class Book:
         self.scratch = <Event*>calloc(1 + LEVELS_MAX // 4, sizeof(Event))
         if self.c == NULL or self.scratch == NULL:
             raise MemoryError
-        _allocate(self, window, window_max, far_levels)
+        _sides_alloc(self, window, window_max, far_levels)
 
     def __init__(self, SpecBox spec=None, *, int64_t window=4096, int64_t window_max=WIDTH_MAX,
                  int64_t far_levels=65536):
@@ -217,7 +217,7 @@ cdef class Book:
 
     def reserve(self, *, int64_t window_max=WIDTH_MAX, int64_t far_levels=65536):
         _check_sizes(self.c.width_min, window_max, far_levels)
-        _allocate(self, min(window_max, self.c.bids.width), window_max, far_levels)
+        _sides_alloc(self, min(window_max, self.c.bids.width), window_max, far_levels)
 
     # -- changes
 

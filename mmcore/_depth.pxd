@@ -56,7 +56,7 @@ cdef struct CBookAnalysis:  # over the same number of levels on both sides
 # Applies one event; depth, clear and link loss matter, the rest has no effect.  The level rows of a
 # depth message follow it in memory.  The caller routes by instrument.
 cdef int book_apply(CBook* c, const Event* e) noexcept nogil
-cdef int64_t book_qty(const CBook* c, int side, int64_t tick) noexcept nogil     # units, 0: no level
+cdef int64_t book_qty(const CBook* c, int side, int64_t tick) noexcept nogil    # units, 0: no level
 cdef int book_top(const CBook* c, int side, int n, Level* out) noexcept nogil    # best first; count
 
 # Prices in quote currency; nan without both sides.
@@ -64,7 +64,7 @@ cdef double book_price(const CBook* c, int64_t tick) noexcept nogil
 cdef double book_mid(const CBook* c) noexcept nogil
 cdef double book_spread_bps(const CBook* c) noexcept nogil
 cdef double book_microprice(const CBook* c) noexcept nogil
-cdef double book_microprice_depth(const CBook* c, int depth) noexcept nogil      # sizes: book_weight
+cdef double book_microprice_depth(const CBook* c, int depth) noexcept nogil  # sizes: book_weight
 cdef double book_vwap(const CBook* c, int side, int n) noexcept nogil    # nan without levels
 
 # Sum of e^(-i/2) * quantity over the first `depth` levels of a side, i = 0 at the touch.
@@ -72,7 +72,7 @@ cdef double book_weight(const CBook* c, int side, int depth) noexcept nogil
 # (bids - asks) / (bids + asks), [-1, 1], 0 without both sides.
 cdef double book_imbalance(const CBook* c, int depth) noexcept nogil     # min(depth, both sides)
 cdef double book_imbalance_weighted(const CBook* c, int depth) noexcept nogil
-cdef bint book_analysis(const CBook* c, int depth, CBookAnalysis* out) noexcept nogil  # 0: no side
+cdef bint book_analysis(const CBook* c, int depth, CBookAnalysis* out) noexcept nogil  # 0: none
 
 # Flow between two states of the touch, in quantity; 0 where either lacks a side.
 cdef void book_touch(const CBook* c, int depth, CTouch* out) noexcept nogil  # depth 0: touch sizes

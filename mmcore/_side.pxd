@@ -30,12 +30,12 @@ cdef struct BookSide:
     FarLevel* far           # keys below base, ascending
 
 # Memory: 0 when there is none, with nothing left allocated.  The side is empty afterwards.
-cdef bint side_create(BookSide* s, int64_t sign, int64_t width, int64_t width_max,
-                      int64_t far_max) noexcept nogil
+cdef bint side_alloc(BookSide* s, int64_t sign, int64_t width, int64_t width_max,
+                     int64_t far_max) noexcept nogil
 cdef void side_free(BookSide* s) noexcept nogil
 
-# Sets n levels in their order; 0 deletes, and deleting an unknown level is nothing.  The result is 0
-# when the far array has no room: the rest is not applied.
+# Sets n levels in their order; 0 deletes, and deleting an unknown level is nothing.  The result is
+# 0 when the far array has no room: the rest is not applied.
 cdef bint side_run(BookSide* s, const Level* levels, int64_t n) noexcept nogil
 # Replaces the side with n levels in a window of `width` slots; result as above.
 cdef bint side_load(BookSide* s, const Level* levels, int64_t n, int64_t width) noexcept nogil
@@ -44,9 +44,9 @@ cdef void side_clear(BookSide* s, int64_t tick) noexcept nogil
 # Ticks behind the touch within which nine tenths of n levels lie (all of them if out of order).
 cdef int64_t side_span(const BookSide* s, const Level* levels, int64_t n) noexcept nogil
 
-cdef int64_t side_qty(const BookSide* s, int64_t tick) noexcept nogil            # units, 0: no level
-cdef int side_top(const BookSide* s, int n, Level* out) noexcept nogil           # best first; count
-cdef double side_units(const BookSide* s, int n) noexcept nogil                  # sum over n levels
-cdef double side_weighted_units(const BookSide* s, int n) noexcept nogil         # ... of e^(-i/2) qty
-cdef double side_tick_units(const BookSide* s, int n) noexcept nogil             # ... of tick * qty
+cdef int64_t side_qty(const BookSide* s, int64_t tick) noexcept nogil       # units, 0: no level
+cdef int side_top(const BookSide* s, int n, Level* out) noexcept nogil      # best first; count
+cdef double side_units(const BookSide* s, int n) noexcept nogil            # sum over n levels
+cdef double side_weighted_units(const BookSide* s, int n) noexcept nogil   # of e^(-i/2) * qty
+cdef double side_tick_units(const BookSide* s, int n) noexcept nogil       # of tick * qty
 cdef bint side_sound(const BookSide* s) noexcept nogil      # every invariant of the structure holds

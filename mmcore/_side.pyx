@@ -1,7 +1,7 @@
 """One side of an order book: a window of slots around the touch, sorted far levels behind it.
 
 No level is dropped: what leaves the window goes to the far array, and a far array that is full is
-reported.  Memory is allocated by ``side_create`` only.
+reported.  Memory is allocated by ``side_alloc`` only.
 """
 
 from libc.math cimport exp
@@ -21,8 +21,8 @@ cdef double DECAY = exp(-0.5)       # weight of a level against the one before i
 
 # -- memory --------------------------------------------------------------------------------------
 
-cdef bint side_create(BookSide* s, int64_t sign, int64_t width, int64_t width_max,
-                      int64_t far_max) noexcept nogil:
+cdef bint side_alloc(BookSide* s, int64_t sign, int64_t width, int64_t width_max,
+                     int64_t far_max) noexcept nogil:
     # calloc of large blocks maps pages that cost nothing until a level is put on them.
     memset(s, 0, sizeof(BookSide))
     s.sign = sign
@@ -224,9 +224,9 @@ cdef bint _set_levels(BookSide* s, const Level* levels, int64_t n, int64_t strid
     cdef uint64_t width = s.width
     cdef int64_t best = s.best
     cdef int64_t* slots = s.slots
-    cdef int64_t i, slot, qty, old
+    cdef int64_t slot, qty, old
     cdef bint room = True
-    for i in range(n):
+    for _ in range(n):
         slot = sign * levels.tick - base
         qty = levels.qty
         levels += stride

@@ -1,0 +1,1 @@
+"""Nothing for Python: one side of a book, for compiled modules; see ``_side.pxd``."""

@@ -1,0 +1,401 @@
+"""What a configuration means, in words and figures, before anything runs.
+
+The ladder that each strategy would quote is computed by the compiled strategy itself, at the touch
+that the configured market shows in its first seconds.  Every statement is one of three: ``ok``, a
+``note`` (works, but look at it), or a ``fault`` (cannot work as written, with the repair).  A
+report with a fault ends the command with exit code 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from math import ceil
+from typing import Any, NamedTuple
+
+from ._quotes import GridStrategy, Quoter
+from .errors import ExitCode
+from .events import ContractKind
+from .instrument import Instrument
+from .sample import Sample, look
+from .schema import Config, InstrumentConfig
+from .sources import source_of
+from .wiring import CAPABILITIES, position_max_of, strategy_of
+
+SECONDS = 20.0  # of market time that are looked at
+FINER = 4  # decimals added to sizes to see what the strategy wants before lots and minima
+
+COLORS = {"ok": "\033[32m", "note": "\033[33m", "fault": "\033[31m"}
+
+
+class Finding(NamedTuple):
+    """One statement: status ``ok``, ``note`` or ``fault``; the repair, "" where none is needed."""
+
+    status: str
+    about: str
+    text: str
+    repair: str = ""
+
+
+class Order(NamedTuple):
+    """One order of the ladder as wanted: price and worth in quote currency, size as the venue would
+    get it, bps and market spreads from the mid.
+    """
+
+    side: str
+    level: int
+    price: str
+    quantity: str
+    worth: float
+    bps: float
+    spreads: float
+    fits: bool
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything that ``check`` found.  ladders: orders by name of instrument."""
+
+    path: str
+    findings: list[Finding] = field(default_factory=list)
+    ladders: dict[str, list[Order]] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 2 with a fault."""
+        wrong = any(finding.status == "fault" for finding in self.findings)
+        return ExitCode.CONFIG if wrong else ExitCode.OK
+
+    @property
+    def next(self) -> str:
+        """What to type now."""
+        if self.exit_code:
+            return f"repair the lines marked fault, then python -m mmcore check {self.path}"
+        return f"python -m mmcore run {self.path}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report for machines."""
+        return {
+            "ok": self.exit_code == ExitCode.OK,
+            "exit_code": int(self.exit_code),
+            "findings": [finding._asdict() for finding in self.findings],
+            "ladders": {
+                name: [order._asdict() for order in orders] for name, orders in self.ladders.items()
+            },
+            "next": self.next,
+        }
+
+    def text(self, *, color: bool = False) -> str:
+        """The report for people: each instrument's ladder, then its findings."""
+        lines, shown = [], set()
+        for finding in self.findings:
+            if finding.about not in shown:
+                shown.add(finding.about)
+                lines += ["", finding.about, *map(_order_line, self.ladders.get(finding.about, ()))]
+            mark = f"{finding.status:<5}"
+            if color:
+                mark = f"{COLORS[finding.status]}{mark}\033[0m"
+            repair = f": {finding.repair}" if finding.repair else ""
+            lines.append(f"  {mark}  {finding.text}{repair}")
+        return "\n".join([*lines[1:], "", f"next: {self.next}"])
+
+
+def _order_line(order: Order) -> str:
+    return (
+        f"    {order.side} {order.level}  {order.price:>12}  size {order.quantity:>10}  "
+        f"= {order.worth:10.2f}  {order.bps:6.1f} bps = {order.spreads:6.1f} market spreads"
+    )
+
+
+def check(config: Config) -> Report:
+    """Look at the market, lay out every ladder, and judge it.
+
+    Raises ConfigError for an instrument nothing is known of, DataError for a tape that cannot be
+    read.
+    """
+    report = Report(config.path)
+    source = source_of(config, seconds=SECONDS)
+    try:
+        samples = look(source, SECONDS)
+    finally:
+        source.close()
+    for item, sample in zip(config.instruments, samples, strict=True):
+        about = f"{item.venue}:{item.symbol}, strategy {item.strategy}"
+        if not sample.ts_ns:
+            text = "the market shows no usable book in its beginning"
+            report.findings.append(
+                Finding("fault", about, text, "begin the tape where a snapshot is")
+            )
+            continue
+        ladder = Ladder(item, sample)
+        report.ladders[about] = ladder.orders
+        for status, text, repair in _statements(config, ladder):
+            report.findings.append(Finding(status, about, text, repair))
+    report.findings += _account(config, samples)
+    return report
+
+
+Statement = tuple[str, str, str]
+
+
+class Ladder:
+    """What one instrument's strategy would quote at the last touch of a sample, when flat."""
+
+    def __init__(self, item: InstrumentConfig, sample: Sample) -> None:
+        self.item = item
+        self.sample = sample
+        self.instrument = sample.instrument
+        self.strategy = strategy_of(item)
+        self.orders: list[Order] = []
+        self.misfits: list[tuple[Order, float]] = []  # with the least worth that would fit
+        fine = Quoter(self.strategy, _finer(self.instrument).spec())
+        # Both grids: the side that the signal does not favour has the smallest orders.
+        ladders = []
+        for signal in (0.0, -1e-9) if item.strategy == "grid" else (0.0,):
+            fine.quote(*sample.touch, signal=signal)
+            ladders.append((fine.bids, fine.asks))
+        self.fair, self.spread = fine.fair, fine.spread
+        for side, name in enumerate(("bid", "ask")):
+            for level in range(max(len(ladder[side]) for ladder in ladders)):
+                sizes = [ladder[side][level] for ladder in ladders if level < len(ladder[side])]
+                self._add(name, level, sizes[0][0], min(qty for _, qty in sizes))
+        self.bids_worst = max(self._whole_lots(bids) for bids, _ in ladders)
+
+    def _add(self, side: str, level: int, tick: int, fine_qty: int) -> None:
+        instrument = self.instrument
+        price = instrument.price(tick)
+        wanted = fine_qty / _finer(instrument).qty_per_one
+        units = instrument.spec().qty_floor(wanted)
+        worth = worth_of(instrument, instrument.quantity(units), price)
+        least = max(
+            float(instrument.min_notional),
+            worth_of(instrument, instrument.quantity(instrument.lot_qty), price),
+            worth_of(instrument, float(instrument.min_qty), price),
+        )
+        distance = abs(price - self.sample.mid)
+        tick_worth = float(instrument.tick)
+        order = Order(
+            side,
+            level,
+            instrument.price_text(tick),
+            instrument.quantity_text(units),
+            worth,
+            distance / self.sample.mid * 1e4,
+            distance / (self.sample.spread_ticks * tick_worth),
+            units > 0 and worth >= least * (1 - 1e-12),
+        )
+        self.orders.append(order)
+        if not order.fits:
+            self.misfits.append((order, least / worth_of(instrument, wanted, price)))
+
+    def _whole_lots(self, orders: list[tuple[int, int]]) -> float:
+        """Size of all these orders after rounding to lots."""
+        spec, fine = self.instrument.spec(), _finer(self.instrument).qty_per_one
+        return sum(self.instrument.quantity(spec.qty_floor(qty / fine)) for _, qty in orders)
+
+    @property
+    def levels(self) -> int:
+        """Orders wanted on each side."""
+        return self.item.grid.orders_per_side if self.item.strategy == "grid" else 1
+
+    @property
+    def spread_bps(self) -> float:
+        """Quoted spread."""
+        return self.spread / self.fair * 1e4
+
+    def side_worth(self, side: str) -> float:
+        """Quote value of all orders of one side."""
+        return sum(order.worth for order in self.orders if order.side == side)
+
+    @property
+    def worst_worth(self) -> float:
+        """Quote value of the position if every bid fills, with the signal at its worst."""
+        return worth_of(self.instrument, self.bids_worst, self.sample.mid)
+
+
+def worth_of(instrument: Instrument, quantity: float, price: float) -> float:
+    """Quote value of a size: price x size, or contracts x their size on inverse markets."""
+    size = quantity * float(instrument.contract_size)
+    return size if instrument.kind == ContractKind.INVERSE else size * price
+
+
+def _finer(instrument: Instrument) -> Instrument:
+    """The same instrument with sizes so fine that no lot and no minimum bends the ladder."""
+    digits = instrument.qty_decimals + FINER
+    lot = f"0.{'0' * (digits - 1)}1"
+    return replace(
+        instrument, qty_decimals=digits, lot=lot, min_qty="0", max_qty="0", min_notional="0"
+    )
+
+
+def _statements(config: Config, ladder: Ladder) -> Iterator[Statement]:
+    yield _market(config, ladder)
+    yield from _sizes(ladder)
+    yield _break_even(ladder)
+    yield from _inventory(ladder)
+    yield from _limits(ladder)
+    yield _rates(config, ladder)
+
+
+def _market(config: Config, ladder: Ladder) -> Statement:
+    sample = ladder.sample
+    origin = "tape" if config.market.source == "tape" else f"preset {config.market.preset}"
+    spread_bps = sample.spread_ticks * float(sample.instrument.tick) / sample.mid * 1e4
+    return (
+        "ok",
+        (
+            f"market ({origin}, {sample.seconds:.0f} s): mid {sample.mid:.10g}, spread "
+            f"{sample.spread_ticks:g} ticks = {spread_bps:.2f} bps, volatility "
+            f"{sample.volatility_bps():.2f} bps per root second"
+        ),
+        "",
+    )
+
+
+def _sizes(ladder: Ladder) -> Iterator[Statement]:
+    instrument, item = ladder.instrument, ladder.item
+    minimum = f"{float(instrument.min_notional):g} {instrument.quote}"
+    wanted = 2 * ladder.levels
+    if len(ladder.orders) < wanted:
+        yield (
+            "note",
+            (
+                f"{len(ladder.orders)} of {wanted} orders have a price of their own: the tick is "
+                f"{float(instrument.tick) / ladder.sample.mid * 1e4:.2f} bps"
+            ),
+            "raise minimum_spread or final_order_distance, or lower orders_per_side",
+        )
+    for order, factor in ladder.misfits:
+        yield (
+            "fault",
+            (
+                f"level {order.level} {order.side} = {order.worth:.2f} {instrument.quote} "
+                f"< venue minimum {minimum}, lot {instrument.lot}, size {instrument.min_qty}"
+            ),
+            _larger(item, factor, ladder.levels),
+        )
+    if ladder.orders and not ladder.misfits:
+        smallest = min(ladder.orders, key=lambda order: order.worth)
+        yield (
+            "ok",
+            (
+                f"all {len(ladder.orders)} orders reach the venue's minimum of {minimum} and size "
+                f"{instrument.min_qty}; the smallest is {smallest.worth:.2f} {instrument.quote}"
+            ),
+            "",
+        )
+
+
+def _larger(item: InstrumentConfig, factor: float, levels: int) -> str:
+    """Repair for an order that is too small by ``factor``."""
+    if item.strategy == "two_sided":
+        return f"raise target_liquidity to >= {item.two_sided.target_liquidity * factor:.6g}"
+    grid = item.grid
+    drop = f", or drop the level: orders_per_side = {levels - 1}" if levels > 1 else ""
+    if grid.max_position_usd is not None:
+        return f"raise max_position_usd to >= {grid.max_position_usd * factor:.0f}{drop}"
+    return f"raise asset to >= {ceil(grid.asset * factor):d}{drop}"
+
+
+def _break_even(ladder: Ladder) -> Statement:
+    instrument = ladder.instrument
+    needed = 2 * instrument.maker_fee_bps
+    earned = ladder.spread_bps
+    text = (
+        f"break-even spread {needed:g} bps (two maker fees of {instrument.maker_fee_bps:g}); "
+        f"quoted {earned:.1f} bps, {earned - needed:+.1f} a round trip before adverse selection"
+    )
+    if earned > needed:
+        return ("ok", text, "")
+    name = "minimum_spread" if ladder.item.strategy == "grid" else "half_spread"
+    least = needed if name == "minimum_spread" else needed / 2
+    return ("note", text, f"raise {name} above {least:g}")
+
+
+def _inventory(ladder: Ladder) -> Iterator[Statement]:
+    item, instrument = ladder.item, ladder.instrument
+    size, worth = ladder.bids_worst, ladder.worst_worth
+    base = "contracts" if instrument.kind == ContractKind.INVERSE else instrument.base
+    text = (
+        f"if every bid fills: {size:.10g} {base} = {worth:.2f} {instrument.quote}, "
+        f"a move of 1 % against it costs {worth / 100:.2f}"
+    )
+    if isinstance(ladder.strategy, GridStrategy):
+        most = ladder.strategy.max_position_usd
+        text += f"; {worth / most:.0%} of max_position_usd {most:.2f}"
+    else:
+        most_size = item.two_sided.max_absolute_position_size
+        text += f"; {size / most_size:.0%} of max_absolute_position_size {most_size:g}"
+    yield "ok", text, ""
+    hard = instrument.quantity(position_max_of(item, instrument))
+    if 0 < hard < size:
+        yield (
+            "note",
+            f"limits.max_position {hard:g} holds back bids: together they are {size:.10g}",
+            f"max_position = {size:.6g}, or smaller orders",
+        )
+    if item.is_spot and item.start_position <= item.target_base:
+        yield "note", "spot: nothing to sell at first, so it starts with bids only", ""
+
+
+def _limits(ladder: Ladder) -> Iterator[Statement]:
+    limits = ladder.item.limits
+    worth = ladder.side_worth("bid") + ladder.side_worth("ask")
+    if limits.max_open_notional is not None and limits.max_open_notional < worth:
+        yield (
+            "note",
+            (
+                f"limits.max_open_notional {limits.max_open_notional:g} holds outer orders back; "
+                f"all together are {worth:.2f}"
+            ),
+            f"max_open_notional = {ceil(worth)}, or smaller orders",
+        )
+    largest = max((float(order.quantity) for order in ladder.orders), default=0.0)
+    if limits.max_order_size is not None and limits.max_order_size < largest:
+        yield (
+            "note",
+            (
+                f"limits.max_order_size {limits.max_order_size:g} cuts orders: the largest is "
+                f"{largest:g}"
+            ),
+            f"max_order_size = {largest:g}",
+        )
+
+
+def _rates(config: Config, ladder: Ladder) -> Statement:
+    item = ladder.item
+    can = CAPABILITIES[item.venue]
+    orders = 2 * ladder.levels
+    grid = item.strategy == "grid"
+    batch = min(item.grid.batch_size, can.batch) if grid else 1
+    per_quote = ceil(orders / batch) * (1 if can.amend == 2 else 2)
+    if grid:
+        band, limit = item.grid.requote_spreads * ladder.spread_bps, item.grid.rate_limit
+    else:
+        band, limit = item.two_sided.max_bps_diff, item.two_sided.rate_limit
+    limit = min(limit, config.account.rate_limit or limit)
+    rate = per_quote * ladder.sample.exits_per_s(band)
+    text = (
+        f"re-quoting takes up to {per_quote} requests ({orders} orders, {batch} in one); this "
+        f"market asks for about {rate:.2f} requests/s, rate_limit is {limit}"
+    )
+    if rate > limit:
+        name = "minimum_spread" if grid else "max_bps_diff"
+        return "note", text, f"quotes will lag: raise rate_limit to >= {ceil(rate)}, or {name}"
+    if per_quote > limit:
+        return "note", f"{text}; one grid takes {per_quote / limit:.1f} s", "raise rate_limit"
+    return "ok", text, ""
+
+
+def _account(config: Config, samples: list[Sample]) -> list[Finding]:
+    limit = config.account.max_position_usd
+    if limit is None or not all(sample.ts_ns for sample in samples):
+        return []
+    ladders = [Ladder(i, s) for i, s in zip(config.instruments, samples, strict=True)]
+    worth = sum(ladder.worst_worth for ladder in ladders)
+    text = (
+        f"if every bid of every instrument fills: {worth:.2f}; account.max_position_usd {limit:g}"
+    )
+    if worth <= limit:
+        return [Finding("ok", "account", text)]
+    return [Finding("note", "account", text, "the limit holds bids back when it is reached")]

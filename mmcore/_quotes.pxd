@@ -3,7 +3,6 @@
 from libc.stdint cimport int32_t, int64_t
 
 from ._signals cimport SkewWeights
-from ._spec cimport SpecBox
 from ._types cimport GRID_MAX, Grid, Spec, View
 
 cdef enum StrategyKind:
@@ -41,8 +40,8 @@ cdef enum SkewUse:
 cdef struct GridParams:
     double max_position_usd         # M, quote currency
     double spread_min               # least spread, fraction of the price
-    double spread_max               # largest spread, fraction of the price; 0: SPREAD_CAP x the least
-    double edge                     # least spread also covers two maker fees and this fraction; < 0 off
+    double spread_max               # largest, fraction of the price; 0: SPREAD_CAP x the least
+    double edge                     # least spread covers two maker fees and this fraction; < 0 off
     double volatility_factor        # spread grows by 1 + factor * volatility; 0 off
     double kappa                    # strength of the inventory term
     double final_order_distance     # D, multiples of the spread
@@ -83,6 +82,9 @@ cdef struct CStrategy:
 # The whole pipeline; fills `out`.
 cdef void strategy_quotes(const CStrategy* c, const Spec* spec, const View* view,
                           Grid* out) noexcept nogil
+# Both ladders of a grid for a given spread (quote currency) and final skew.
+cdef void grid_ladders(const CStrategy* c, const Spec* spec, const View* view, double spread,
+                       double skew, Grid* out) noexcept nogil
 # Grid: the mid left the band around `last_mid` (0: never quoted, true).  Two-sided: always true,
 # because max_bps_diff judges each order.
 cdef bint grid_out_of_bounds(const CStrategy* c, const Spec* spec, const View* view,
@@ -109,10 +111,3 @@ cdef class GridStrategy(Strategy):
 
 cdef class TwoSidedStrategy(Strategy):
     pass
-
-cdef class Quoter:
-    cdef readonly Strategy strategy
-    cdef readonly SpecBox spec
-    cdef View view
-    cdef Grid grid
-    cdef int _look(self, int64_t bid_tick, int64_t ask_tick, int64_t position_qty) except -1

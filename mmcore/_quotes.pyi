@@ -1,7 +1,6 @@
 from typing_extensions import disjoint_base
 
 from ._signals import Weights
-from ._spec import SpecBox
 
 INVENTORY: dict[str, int]
 PROFILES: dict[str, int]
@@ -29,12 +28,26 @@ def quoted_spread(
 ) -> float:
     """The spread to quote, quote currency.
 
-    market_spread: best ask - best bid.  least, most: bounds, fractions of the price.  growth: factor
-    for volatility, applied within the bounds.
+    market_spread: best ask - best bid.  least, most: bounds, fractions of the price.  growth:
+    factor for volatility, applied within the bounds.
     """
 
 def bps_diff(target: float, resting: float) -> float:
     """|resting - target| in basis points of the target; infinite where the target is 0."""
+
+def position_component(
+    position: float, max_position: float, factor: float, half_spread: float
+) -> float:
+    """-(position / max_position) * factor * half_spread, the ratio clipped to [-1, 1]; bps.
+
+    0 where ``max_position`` is not above 0.
+    """
+
+def book_component(imbalance: float, factor: float, half_spread: float) -> float:
+    """imbalance * factor * half_spread; bps."""
+
+def skewed_price(price: float, skew_bps: float) -> float:
+    """price * (1 + skew_bps / 10000); bid and ask alike, so that both shift together."""
 
 def geometric_weights(ratio: float, n: int, reverse: bool = False) -> list[float]:
     """``n`` shares ratio^i / sum, largest first, or smallest first when ``reverse``.
@@ -48,7 +61,7 @@ class Strategy:
 
     @property
     def kind(self) -> str:
-        """"grid" or "two_sided"."""
+        """ "grid" or "two_sided"."""
 
 @disjoint_base
 class GridStrategy(Strategy):
@@ -140,65 +153,3 @@ class TwoSidedStrategy(Strategy):
     def max_bps_diff(self) -> float: ...
     @property
     def depth_analysis_levels(self) -> int: ...
-
-@disjoint_base
-class Quoter:
-    """One strategy on one instrument, with its own view and result: the pipeline for Python.
-
-    The result stands until the next :meth:`quote`.  Nothing is allocated by it.
-    """
-
-    def __init__(self, strategy: Strategy, spec: SpecBox) -> None: ...
-    @property
-    def strategy(self) -> Strategy: ...
-    @property
-    def spec(self) -> SpecBox: ...
-    def quote(
-        self,
-        bid_tick: int,
-        ask_tick: int,
-        signal: float = 0.0,
-        position_qty: int = 0,
-        imbalance: float = 0.0,
-        volatility: float = 0.0,
-        microprice: float = 0.0,
-        buy_room: int = ...,
-        sell_room: int = ...,
-    ) -> int:
-        """Computes the quotes for a touch and returns how many there are.
-
-        bid_tick, ask_tick: the market's best.  signal: skew signal, [-1, 1] (grid).  position_qty:
-        units, signed.  imbalance: of the book, [-1, 1] (two-sided).  volatility: per square root of
-        a second.  microprice: quote currency, 0 none.  buy_room, sell_room: units that may still be
-        bought and sold, all levels together.
-        """
-
-    def out_of_bounds(self, last_mid: float) -> bool:
-        """Whether the mid of the last call left the band around ``last_mid`` (0: always)."""
-
-    @property
-    def bids(self) -> list[tuple[int, int]]:
-        """(tick, units), best first; a copy."""
-
-    @property
-    def asks(self) -> list[tuple[int, int]]:
-        """(tick, units), best first; a copy."""
-
-    @property
-    def fair(self) -> float:
-        """Centre of the quotes, quote currency."""
-
-    @property
-    def spread(self) -> float:
-        """Spread before rounding, quote currency."""
-
-    @property
-    def skew(self) -> tuple[float, float, float]:
-        """Final skew, its position part, its book part: [-1, 1] for grid, bps for two_sided.
-
-        For two_sided the first is the sum of the others unless ``max_skew_bps`` capped it.
-        """
-
-    @property
-    def why(self) -> tuple[int, int]:
-        """Suppressed bits of bid and ask: why a side, or some of its levels, are missing."""

@@ -14,9 +14,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint32_t
 from libc.string cimport memset
 
 from ._signals cimport Weights, weights_default
-from ._spec cimport (
-    SpecBox, notional_quote, quantity_of, tick_ceil, tick_down, tick_floor, tick_up,
-)
+from ._spec cimport notional_quote, tick_ceil, tick_down, tick_floor, tick_up
 from ._types cimport (
     ASK, BID, GRID_MAX, INVERSE, NO_BOOK, NO_BUDGET, NO_FILTERS, NO_MIN_NOTIONAL, NO_MIN_QTY,
     NO_PRICE, NO_ROOM, Grid, Level, Spec, View,
@@ -50,7 +48,7 @@ cpdef double round_step(double x, double step) noexcept nogil:
 cpdef double final_skew(int inventory, bint strict, double kappa, double signal,
                         double delta) noexcept nogil:
     """The signal after inventory control, in [-1, 1].  inventory: InventoryKind; delta: position
-    value over the largest position value, clipped to [-1, 1] (an adopted position may exceed it)."""
+    value over the largest position value, clipped to [-1, 1] (an adopted one may exceed it)."""
     cdef double f = nbsqrt(_clip(delta, -1.0, 1.0))
     cdef double aligned = f * signal
     cdef double x
@@ -206,9 +204,9 @@ cdef void _size_weights(double ratio, int n, int profile, double* out) noexcept 
         out[i] /= total
 
 
-cdef inline int _ladder(const GridParams* p, const Spec* shared, int side, double inner, double outer,
-                 const double* weights, double budget, int64_t limit, int64_t room, Level* levels,
-                 uint32_t* why) noexcept nogil:
+cdef inline int _ladder(const GridParams* p, const Spec* shared, int side, double inner,
+                        double outer, const double* weights, double budget, int64_t limit,
+                        int64_t room, Level* levels, uint32_t* why) noexcept nogil:
     # One side, from `inner` to `outer` (quote currency) in geometric steps, never inside `limit`.
     cdef Spec spec = shared[0]      # a copy of ours: the compiler keeps it in registers
     cdef Filters f
@@ -385,6 +383,14 @@ cdef void strategy_quotes(const CStrategy* c, const Spec* spec, const View* view
         _two_sided_quotes(&c.two, spec, view, out)
 
 
+cdef void grid_ladders(const CStrategy* c, const Spec* spec, const View* view, double spread,
+                       double skew, Grid* out) noexcept nogil:
+    if _open(c.grid.anchor, spec, view, out):
+        out.spread = spread
+        out.skew = skew
+        _grid_orders(&c.grid, spec, view, out)
+
+
 cdef bint grid_out_of_bounds(const CStrategy* c, const Spec* spec, const View* view,
                              double last_mid) noexcept nogil:
     if c.kind != GRID or not last_mid > 0.0:
@@ -440,7 +446,8 @@ def geometric_weights(ratio, int n, bint reverse=False):
     """
     cdef double out[GRID_MAX]
     _whole("n", n, 1, GRID_MAX)
-    _size_weights(_within("ratio", ratio, 0.0, 1.0), n, OUTER_HEAVY if reverse else INNER_HEAVY, out)
+    _size_weights(
+        _within("ratio", ratio, 0.0, 1.0), n, OUTER_HEAVY if reverse else INNER_HEAVY, out)
     return [out[i] for i in range(n)]
 
 
@@ -567,90 +574,3 @@ cdef class TwoSidedStrategy(Strategy):
 
 cdef object _or(value, default):
     return default if value is None else value
-
-
-cdef class Quoter:
-    """One strategy on one instrument, with its own view and result: the pipeline for Python."""
-
-    def __cinit__(self, Strategy strategy, SpecBox spec):
-        memset(&self.view, 0, sizeof(View))
-        memset(&self.grid, 0, sizeof(Grid))
-
-    def __init__(self, Strategy strategy, SpecBox spec):
-        self.strategy = strategy
-        self.spec = spec
-
-    cdef int _look(self, int64_t bid_tick, int64_t ask_tick, int64_t position_qty) except -1:
-        cdef View* v = &self.view
-        cdef Spec* s = &self.spec.c
-        v.bid_tick = bid_tick
-        v.ask_tick = ask_tick
-        v.mid = 0.5 * (<double>bid_tick + <double>ask_tick) * s.tick_size
-        v.position_qty = position_qty
-        v.position = quantity_of(s, position_qty)
-        v.position_value = v.position * s.contract_size * (1.0 if s.kind == INVERSE else v.mid)
-        return 0
-
-    def quote(self, int64_t bid_tick, int64_t ask_tick, double signal=0.0, int64_t position_qty=0,
-              double imbalance=0.0, double volatility=0.0, double microprice=0.0,
-              int64_t buy_room=INT64_MAX, int64_t sell_room=INT64_MAX):
-        """Computes the quotes and returns how many there are; see ``_quotes.pyi``."""
-        cdef View* v = &self.view
-        self._look(bid_tick, ask_tick, position_qty)
-        v.signal = signal
-        v.imbalance = imbalance
-        v.volatility = volatility
-        v.microprice = microprice
-        v.buy_room = buy_room
-        v.sell_room = sell_room
-        strategy_quotes(&self.strategy.c, &self.spec.c, v, &self.grid)
-        return self.grid.n_bids + self.grid.n_asks
-
-    def ladders(self, int64_t bid_tick, int64_t ask_tick, double spread, double skew,
-                int64_t position_qty=0):
-        """Both ladders of a grid for a spread and a final skew; see ``_quotes.pyi``."""
-        if self.strategy.c.kind != GRID or not spread > 0.0 or not -1.0 <= skew <= 1.0:
-            raise ValueError(
-                f"ladders of a {self.strategy.kind} strategy with spread {spread!r} and skew "
-                f"{skew!r}: expected a grid, a spread above 0 and a skew within -1 to 1")
-        self._look(bid_tick, ask_tick, position_qty)
-        self.view.buy_room = self.view.sell_room = INT64_MAX
-        if _open(ANCHOR_MID, &self.spec.c, &self.view, &self.grid):
-            self.grid.spread = spread
-            self.grid.skew = skew
-            _grid_orders(&self.strategy.c.grid, &self.spec.c, &self.view, &self.grid)
-        return self.grid.n_bids + self.grid.n_asks
-
-    def out_of_bounds(self, double last_mid):
-        """Whether the mid of the last view left the band around ``last_mid``."""
-        return grid_out_of_bounds(&self.strategy.c, &self.spec.c, &self.view, last_mid)
-
-    @property
-    def bids(self):
-        """[(tick, units)], best first; a copy."""
-        return [(self.grid.bids[i].tick, self.grid.bids[i].qty) for i in range(self.grid.n_bids)]
-
-    @property
-    def asks(self):
-        """[(tick, units)], best first; a copy."""
-        return [(self.grid.asks[i].tick, self.grid.asks[i].qty) for i in range(self.grid.n_asks)]
-
-    @property
-    def fair(self):
-        """Centre of the quotes, quote currency."""
-        return self.grid.fair
-
-    @property
-    def spread(self):
-        """Spread before rounding, quote currency."""
-        return self.grid.spread
-
-    @property
-    def skew(self):
-        """(final, position part, book part): [-1, 1] for grid, bps for two_sided."""
-        return (self.grid.skew, self.grid.skew_position, self.grid.skew_book)
-
-    @property
-    def why(self):
-        """(bid, ask) Suppressed bits: why a side or some of its levels are missing."""
-        return (self.grid.why_bid, self.grid.why_ask)

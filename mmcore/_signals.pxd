@@ -2,14 +2,14 @@
 # units, both as doubles (models); time in nanoseconds.  Formulas: docs/strategy.md, section 5.
 from libc.stdint cimport int32_t, int64_t
 
-from ._book cimport CBook
+from ._depth cimport CBook, CTouch
 from ._types cimport Event, Level
 
 cdef enum:
     DEPTHS_MAX = 8          # configured depths
     DEPTH_LEVELS_MAX = 128  # the deepest one
-    BLOCKS = 10             # a rolling window is so many blocks of sums: no row is kept, none drifts
-    TERMS = 4               # the forecast's columns: one, imbalance, VOI, OFI (each over the spread)
+    BLOCKS = 10             # of sums in a rolling window: no row is kept, none drifts
+    TERMS = 4               # of the forecast: one, imbalance, VOI, OFI (over the spread)
 
 cdef enum ForecastKind:
     FORECAST_NEXT = 0       # one step ahead, ridge, applied to the newest row
@@ -68,16 +68,12 @@ cdef struct CSignals:
     int64_t n_books
     int32_t linked                      # the newest book follows the one before it without a break
     int64_t ts_ns
-    int64_t bid_tick
-    int64_t ask_tick
-    double bid_qty
-    double ask_qty
+    CTouch touch                        # sizes in units
+    CTouch deep[DEPTHS_MAX]             # sizes depth-weighted
     double mid                          # ticks
     double mid_before
     double microprice                   # ticks, from the touch
     double spread_bps
-    double weight_bid[DEPTHS_MAX]       # depth-weighted quantities
-    double weight_ask[DEPTHS_MAX]
     double imbalance[DEPTHS_MAX]        # without dead band
     double ofi_deep[DEPTHS_MAX]
     double voi

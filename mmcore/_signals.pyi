@@ -18,33 +18,6 @@ def microprice(bid: float, ask: float, bid_qty: float, ask_qty: float) -> float:
     (bid_qty * ask + ask_qty * bid) / (bid_qty + ask_qty); the mid where both sizes are 0.
     """
 
-def volume_order_imbalance(
-    bid_change: float,
-    ask_change: float,
-    bid_qty: float,
-    bid_qty_before: float,
-    ask_qty: float,
-    ask_qty_before: float,
-) -> float:
-    """Growth of the bid less growth of the ask (Shen 2015).
-
-    bid_change, ask_change: moves of the two best prices, of which only the signs matter.  A touch
-    that moved away counts 0, one that moved in counts whole.
-    """
-
-def order_flow_imbalance(
-    bid_change: float,
-    ask_change: float,
-    bid_qty: float,
-    bid_qty_before: float,
-    ask_qty: float,
-    ask_qty_before: float,
-) -> float:
-    """Net flow into the touch (Cont, Kukanov and Stoikov 2014, e_n); arguments as above.
-
-    A bid that fell takes its old quantity away, an ask that rose gives its old quantity back.
-    """
-
 def forecast_vote(log_return: float, closer: float, gate: float, vote: int) -> float:
     """What a forecast says, in [-1, 1].
 

@@ -10,11 +10,12 @@ the rest and every departure from the originals: docs/strategy.md, section 5.
 """
 
 from libc.math cimport exp, fabs, isfinite, log, sqrt
-from libc.stdint cimport INT64_MIN, int32_t, int64_t
+from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from ._book cimport Book, CBook, book_top
+from ._book cimport Book
+from ._depth cimport CBook, CTouch, book_top, touch_ofi, touch_voi
 from ._types cimport ASK, BID, Event, Level
 
 
@@ -41,36 +42,6 @@ cpdef double microprice(double bid, double ask, double bid_qty, double ask_qty) 
     if not total > 0.0:
         return 0.5 * (bid + ask)
     return bid + (ask - bid) * (bid_qty / total)
-
-
-cpdef double volume_order_imbalance(double bid_change, double ask_change, double bid_qty,
-                                    double bid_qty_before, double ask_qty,
-                                    double ask_qty_before) noexcept nogil:
-    """Shen 2015: growth of the bid less growth of the ask.  A touch that moved away counts 0, one
-    that moved in counts whole.  bid_change, ask_change: price moves, only their signs matter."""
-    cdef double bid = 0.0
-    cdef double ask = 0.0
-    if bid_change >= 0.0:
-        bid = bid_qty if bid_change > 0.0 else bid_qty - bid_qty_before
-    if ask_change <= 0.0:
-        ask = ask_qty if ask_change < 0.0 else ask_qty - ask_qty_before
-    return bid - ask
-
-
-cpdef double order_flow_imbalance(double bid_change, double ask_change, double bid_qty,
-                                  double bid_qty_before, double ask_qty,
-                                  double ask_qty_before) noexcept nogil:
-    """Cont, Kukanov and Stoikov 2014, the flow e_n: what leaves counts with its old quantity."""
-    cdef double flow = 0.0
-    if bid_change >= 0.0:
-        flow += bid_qty
-    if bid_change <= 0.0:
-        flow -= bid_qty_before
-    if ask_change <= 0.0:
-        flow -= ask_qty
-    if ask_change >= 0.0:
-        flow += ask_qty_before
-    return flow
 
 
 cpdef double forecast_vote(double log_return, double closer, double gate, int vote) noexcept nogil:
@@ -171,7 +142,7 @@ cdef void _fit(CSignals* s) noexcept nogil:
     for i in range(1, TERMS):
         mean = a[i][0] / n
         spread = a[i][i] - n * mean * mean
-        # a column that never moved would leave the system singular: pin its coefficient to 0
+        # a column that never moved would leave the system singular: weigh it down instead
         a[i][i] += s.ridge * spread if spread > 1e-12 * a[i][i] and spread > 0.0 else \
             a[i][i] + 1.0
     s.fitted = n >= <double>s.forecast_samples and _solve(a, b)
@@ -273,14 +244,15 @@ cdef void _trade_price(CSignals* s) noexcept nogil:
 
 # ---- book --------------------------------------------------------------------------------------
 
-cdef void _depths(CSignals* s, const Level* bids, int n_bids, const Level* asks, int n_asks,
-                  double bid_change, double ask_change) noexcept nogil:
-    # Depth-weighted quantities and what follows from them, one pass over the levels.
+cdef void _depths(CSignals* s, const Level* bids, int n_bids, const Level* asks,
+                  int n_asks) noexcept nogil:
+    # Depth-weighted sizes and what follows from them, one pass over the levels.
     cdef double cum_bid[DEPTH_LEVELS_MAX]
     cdef double cum_ask[DEPTH_LEVELS_MAX]
     cdef double bid = 0.0
     cdef double ask = 0.0
-    cdef int i, k, d
+    cdef CTouch now = s.touch
+    cdef int i, k
     for i in range(s.depth_max):
         if i < n_bids:
             bid += s.decay[i] * <double>bids[i].qty
@@ -289,48 +261,43 @@ cdef void _depths(CSignals* s, const Level* bids, int n_bids, const Level* asks,
         cum_bid[i] = bid
         cum_ask[i] = ask
     for k in range(s.n_depths):
-        d = s.depths[k] - 1
-        s.imbalance[k] = imbalance_ratio(cum_bid[d], cum_ask[d])
-        s.ofi_deep[k] = 0.0
-        if s.linked:
-            s.ofi_deep[k] = order_flow_imbalance(
-                bid_change, ask_change, cum_bid[d], s.weight_bid[k], cum_ask[d], s.weight_ask[k])
-        s.weight_bid[k] = cum_bid[d]
-        s.weight_ask[k] = cum_ask[d]
+        now.bid_size = cum_bid[s.depths[k] - 1]
+        now.ask_size = cum_ask[s.depths[k] - 1]
+        s.imbalance[k] = imbalance_ratio(now.bid_size, now.ask_size)
+        s.ofi_deep[k] = touch_ofi(&s.deep[k], &now) if s.linked else 0.0
+        s.deep[k] = now
 
 
 cdef void signals_levels(CSignals* s, const Level* bids, int n_bids, const Level* asks, int n_asks,
                          int64_t ts_ns) noexcept nogil:
-    cdef double bid_qty, ask_qty, bid_change, ask_change
+    cdef CTouch now
     cdef int64_t dt_ns
     if n_bids <= 0 or n_asks <= 0 or asks[0].tick <= bids[0].tick or bids[0].tick <= 0:
-        s.linked = 0
-        s.has_row = 0
+        signals_break(s)
         return
-    bid_qty, ask_qty = <double>bids[0].qty, <double>asks[0].qty
-    bid_change = <double>(bids[0].tick - s.bid_tick) if s.linked else 0.0
-    ask_change = <double>(asks[0].tick - s.ask_tick) if s.linked else 0.0
-    s.mid_before = s.mid if s.n_books > 0 else 0.5 * <double>(bids[0].tick + asks[0].tick)
-    s.mid = 0.5 * <double>(bids[0].tick + asks[0].tick)
-    s.spread_bps = <double>(asks[0].tick - bids[0].tick) / s.mid * 1e4
-    s.microprice = microprice(<double>bids[0].tick, <double>asks[0].tick, bid_qty, ask_qty)
+    now.bid_tick = bids[0].tick
+    now.ask_tick = asks[0].tick
+    now.bid_size = <double>bids[0].qty
+    now.ask_size = <double>asks[0].qty
+    s.mid_before = s.mid if s.n_books > 0 else 0.5 * <double>(now.bid_tick + now.ask_tick)
+    s.mid = 0.5 * <double>(now.bid_tick + now.ask_tick)
+    s.spread_bps = <double>(now.ask_tick - now.bid_tick) / s.mid * 1e4
+    s.microprice = microprice(
+        <double>now.bid_tick, <double>now.ask_tick, now.bid_size, now.ask_size)
     s.voi = s.ofi = s.expected_return = s.price_impact = 0.0
     if s.linked:
-        s.voi = volume_order_imbalance(
-            bid_change, ask_change, bid_qty, s.bid_qty, ask_qty, s.ask_qty)
-        s.ofi = order_flow_imbalance(
-            bid_change, ask_change, bid_qty, s.bid_qty, ask_qty, s.ask_qty)
-        s.price_impact = bid_change - ask_change
+        s.voi = touch_voi(&s.touch, &now)
+        s.ofi = touch_ofi(&s.touch, &now)
+        s.price_impact = <double>(
+            (now.bid_tick - s.touch.bid_tick) - (now.ask_tick - s.touch.ask_tick))
         if s.mid != s.mid_before:       # most messages leave the mid: no logarithm for them
             s.expected_return = log(s.mid / s.mid_before)
-    _depths(s, bids, n_bids, asks, n_asks, bid_change, ask_change)
-    if s.linked:
         dt_ns = ts_ns - s.ts_ns
         _volatility(s, 1e-9 * <double>dt_ns if dt_ns > 0 else 0.0)
+    s.touch = now
+    _depths(s, bids, n_bids, asks, n_asks)
     _trade_price(s)
     _forecast(s)
-    s.bid_tick, s.ask_tick = bids[0].tick, asks[0].tick
-    s.bid_qty, s.ask_qty = bid_qty, ask_qty
     s.ts_ns = ts_ns
     s.n_books += 1
     s.linked = 1
@@ -377,7 +344,7 @@ cdef double signals_skew(const CSignals* s, const SkewWeights* w) noexcept nogil
     for k in range(s.n_depths):
         deep += s.imbalance[k]
         flow += s.ofi_deep[k]
-        volume += s.weight_bid[k] + s.weight_ask[k]
+        volume += s.deep[k].bid_size + s.deep[k].ask_size
     if w.deep_magnitude:
         flow = max(-1.0, min(1.0, flow / volume)) if volume > 0.0 else 0.0
     else:
@@ -517,8 +484,8 @@ cdef class Signals:
         return {
             "mid": s.mid, "microprice": s.microprice, "spread_bps": s.spread_bps,
             "imbalance": [s.imbalance[i] for i in range(n)],
-            "weight_bid": [s.weight_bid[i] for i in range(n)],
-            "weight_ask": [s.weight_ask[i] for i in range(n)],
+            "weight_bid": [s.deep[i].bid_size for i in range(n)],
+            "weight_ask": [s.deep[i].ask_size for i in range(n)],
             "voi": s.voi, "ofi": s.ofi, "ofi_deep": [s.ofi_deep[i] for i in range(n)],
             "trade_imbalance": s.trade_imbalance, "average_trade_price": s.average_trade_price,
             "basis": s.basis, "expected_return": s.expected_return,

@@ -4,6 +4,8 @@ from typing import TypedDict
 from typing_extensions import disjoint_base
 
 class OpenOrder(TypedDict):
+    """One slot in use; tick, qty (remaining) in units of the core, state as a word."""
+
     slot: int
     generation: int
     state: str
@@ -13,6 +15,8 @@ class OpenOrder(TypedDict):
     level: int
 
 class OrderPlan(TypedDict):
+    """Slots to cancel; (slot, wanted level) to amend or replace; wanted levels to place."""
+
     cancel: list[int]
     amend: list[tuple[int, int]]
     replace: list[tuple[int, int]]

@@ -1,6 +1,6 @@
 # What may go out: limits, the rate, the order of requests; and the record of it.
 from libc.stdint cimport int64_t
-from ._engine cimport CRing, CTrader
+from ._trader cimport CRing, CTrader
 from ._types cimport Event, Record, Spec
 
 cdef int64_t ring_room(const CRing* r) noexcept nogil           # records that still fit

@@ -10,13 +10,13 @@ from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
 from ._ledger cimport ledger_equity
-from ._engine cimport CAccount
 from ._orders cimport (
     OS_LIVE, COrders, Order, Plan, orders_amend, orders_cancel, orders_free_slot, orders_place,
     orders_plan,
 )
 from ._rate cimport rate_free, rate_take
 from ._spec cimport notional_quote, price_ceil, price_floor, price_of, quantity_of
+from ._trader cimport CAccount
 from ._types cimport (
     ASK, BID, GRID_MAX, INVERSE, NO_RATE, NO_ROOM, RQ_AMEND, RQ_CANCEL, RQ_PLACE, SLOTS_MAX, SPOT,
     ST_OK, TIF_IOC, WHY_FLATTEN, WHY_MOVE, WHY_QUOTE, WHY_SURPLUS, Level, Record, Request, Spec,

@@ -111,7 +111,7 @@ ctypedef struct Request:
     int64_t qty             # units; amend: desired remaining
     int64_t done            # amend: units of the order filled so far, as known here.  The venue is
                             # asked for a total of done + qty, so that a fill on its way is not
-                            # bought twice
+                            # bought twice; -1: qty is the remaining whatever has filled
 
 # What the journal keeps, 64 bytes, in engine order.
 cdef enum RecordKind:

@@ -1,0 +1,7 @@
+# A simulated venue: the owner of one account's matching in one instrument.
+from ._book cimport Book
+from ._matching cimport CVenue
+
+cdef class Venue:
+    cdef CVenue c
+    cdef readonly Book book

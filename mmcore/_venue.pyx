@@ -1,0 +1,191 @@
+"""A simulated venue for one instrument and one account, owned by Python.
+
+The rules are in :mod:`mmcore._matching`; here are their switches by name, the queue models, the
+fees, and a door for tests and notebooks.
+"""
+
+from fractions import Fraction
+
+import numpy as np
+
+from libc.stdint cimport int64_t, uint16_t, uint32_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from ._book cimport Book
+from ._matching cimport *
+from ._queue cimport queue_ahead
+from ._spec cimport SpecBox
+from ._types cimport *
+
+from .events import EVENT, REQUEST
+
+ORDER = np.dtype(
+    [
+        ("slot", "<i4"), ("generation", "<u4"), ("side", "<i4"), ("tick", "<i8"), ("left", "<i8"),
+        ("ahead", "<f8"),
+    ]
+)
+QUEUE_MODELS = ("risk_averse", "power", "power2", "power3", "log", "log2")
+FEE_KINDS = ("value", "qty", "flat")
+RULES = {
+    "double_queue": RULE_DOUBLE_QUEUE,
+    "half_lot": RULE_HALF_LOT,
+    "whole_print": RULE_WHOLE_PRINT,
+    "whole_through": RULE_WHOLE_THROUGH,
+    "whole_cross": RULE_WHOLE_CROSS,
+    "take_unlimited": RULE_TAKE_UNLIMITED,
+    "take_remainder": RULE_TAKE_REMAINDER,
+    "forget_taken": RULE_FORGET_TAKEN,
+    "modify_keeps_left": RULE_MODIFY_KEEPS_LEFT,
+    "fill_unhealthy": RULE_FILL_UNHEALTHY,
+    "no_partial": RULE_NO_PARTIAL,
+    "no_filters": RULE_NO_FILTERS,
+}
+PARITY = RULES_PARITY
+PARITY_WHOLE = RULES_PARITY_WHOLE
+
+
+def _fee_terms(rate, kind, SpecBox spec):
+    # Fee quanta = measure * num / den, reduced so that both fit.
+    if kind == FEE_QTY:
+        terms = rate * 10**8 / int(spec.c.qty_div)
+    elif kind == FEE_FLAT:
+        terms = rate * 10**8
+    else:
+        terms = rate * Fraction(spec.c.money_num, spec.c.money_den)
+    if abs(terms.numerator) >= 2**62 or terms.denominator >= 2**40:
+        raise ValueError(f"fee rate {float(rate)}: fee quanta do not fit 64 bits")
+    return terms.numerator, terms.denominator
+
+
+def _rate(rate, int64_t default):
+    # Exactly what was written: a float is taken as its shortest decimal.
+    return Fraction(default, 10**8) if rate is None else Fraction(str(rate))
+
+
+cdef class Venue:
+    """A simulated venue for one instrument and one account; see the module's first lines.
+
+    spec: the instrument.  beside: another account's venue of the same instrument, whose book this
+    one shares.  rules: bits of VenueRule, 0 for the default.  queue: one of QUEUE_MODELS, exponent
+    its n.  fee: one of FEE_KINDS; maker_fee, taker_fee: of the notional, per 1.0 of quantity, or
+    per fill, as number or decimal string, negative for a rebate; default the instrument's.
+    n_slots: own orders that can rest.  ValueError names what is not one of these.
+    """
+
+    def __cinit__(self, SpecBox spec, *, Venue beside=None, uint32_t rules=0,
+                  str queue="risk_averse", double exponent=1.0, str fee="value", maker_fee=None,
+                  taker_fee=None, int n_slots=SLOTS_MAX):
+        cdef CVenue* v = &self.c
+        memset(v, 0, sizeof(CVenue))
+        if queue not in QUEUE_MODELS:
+            raise ValueError(f"queue model {queue!r}: expected one of {', '.join(QUEUE_MODELS)}")
+        if fee not in FEE_KINDS:
+            raise ValueError(f"fee kind {fee!r}: expected one of {', '.join(FEE_KINDS)}")
+        if not 1 <= n_slots <= 65535 or exponent <= 0.0:
+            raise ValueError(f"{n_slots} slots, exponent {exponent}: expected 1 to 65535, above 0")
+        self.book = Book() if beside is None else beside.book
+        v.book = self.book.c
+        v.spec = spec.c
+        v.rules = rules
+        v.queue.model = QUEUE_MODELS.index(queue)
+        v.queue.exponent = exponent
+        v.queue.doubles = (rules & RULE_DOUBLE_QUEUE) != 0
+        v.queue.half_lot = (rules & RULE_HALF_LOT) != 0
+        v.queue.qty_div = spec.c.qty_div
+        v.queue.lot = spec.c.lot
+        v.queue.lot_qty = <double>spec.c.lot / spec.c.qty_div
+        v.fee_kind = FEE_KINDS.index(fee)
+        maker, taker = _rate(maker_fee, spec.c.maker_fee), _rate(taker_fee, spec.c.taker_fee)
+        v.maker.num, v.maker.den = _fee_terms(maker, v.fee_kind, spec)
+        v.taker.num, v.taker.den = _fee_terms(taker, v.fee_kind, spec)
+        v.maker.rate, v.taker.rate = float(maker), float(taker)
+        v.n_slots = n_slots
+        v.out_max = n_slots + TAKE_LEVELS + 8
+        v.orders = <VenueOrder*>calloc(n_slots, sizeof(VenueOrder))
+        v.index[0] = <uint16_t*>calloc(2 * n_slots + 2 * MARKS, sizeof(uint16_t))
+        v.touched = <Touched*>calloc(LEVELS_MAX + 1, sizeof(Touched))
+        v.ladder = <Level*>calloc(TAKE_LEVELS, sizeof(Level))
+        v.out = <Event*>calloc(v.out_max, sizeof(Event))
+        if not (v.orders and v.index[0] and v.touched and v.ladder and v.out):
+            raise MemoryError
+        v.index[1] = v.index[0] + n_slots
+        v.marks[0] = v.index[1] + n_slots
+        v.marks[1] = v.marks[0] + MARKS
+
+    def __init__(self, SpecBox spec, *, Venue beside=None, uint32_t rules=0,
+                 str queue="risk_averse", double exponent=1.0, str fee="value", maker_fee=None,
+                 taker_fee=None, int n_slots=SLOTS_MAX):
+        pass
+
+    def __dealloc__(self):
+        free(self.c.orders)
+        free(self.c.index[0])
+        free(self.c.touched)
+        free(self.c.ladder)
+        free(self.c.out)
+
+    def market(self, rows):
+        """Apply whole market messages (EVENT rows) at their ``ts_venue_ns``; the answers, EVENT[n]."""
+        return _market(self, rows)
+
+    def request(self, request, int64_t ts_ns):
+        """Let one REQUEST row arrive at ``ts_ns``; the answers, EVENT[n]."""
+        cdef const unsigned char[::1] view = np.ascontiguousarray(request, REQUEST).reshape(1).view("u1")
+        self.c.n_out = 0
+        venue_request(&self.c, <const Request*>&view[0], ts_ns)
+        return _answers(&self.c)
+
+    def orders(self):
+        """Resting orders, best first, buys before sells: ORDER rows."""
+        cdef VenueOrder* o
+        cdef int i, s
+        rows = np.zeros(self.c.n[0] + self.c.n[1], ORDER)
+        for s in range(2):
+            for i in range(self.c.n[s]):
+                o = &self.c.orders[self.c.index[s][i]]
+                rows[i + s * self.c.n[0]] = (
+                    o.slot, o.generation, o.side, o.tick, o.left, queue_ahead(&self.c.queue, &o.place)
+                )
+        return rows
+
+    @property
+    def position(self):
+        """Units bought less units sold."""
+        return self.c.position
+
+    @property
+    def n_fills(self):
+        """Fills so far; a taker's levels count one each."""
+        return self.c.n_fills
+
+
+cdef _answers(CVenue* v):
+    rows = np.empty(v.n_out, EVENT)
+    cdef unsigned char[::1] view
+    if v.n_out:
+        view = rows.view("u1")
+        memcpy(&view[0], v.out, v.n_out * sizeof(Event))
+        v.n_out = 0
+    return rows
+
+
+cdef _market(Venue venue, rows):
+    cdef const unsigned char[::1] view
+    cdef const Event* e
+    cdef Py_ssize_t i = 0
+    cdef Py_ssize_t n = len(rows)
+    answers = [np.empty(0, EVENT)]
+    if n == 0:
+        return answers[0]
+    view = np.ascontiguousarray(rows, EVENT).view("u1")
+    while i < n:
+        e = <const Event*>&view[0] + i
+        venue.c.n_out = 0
+        venue_market(&venue.c, e, e.ts_venue_ns)
+        answers.append(_answers(&venue.c))
+        i += 1
+        if e.kind == EV_DEPTH:
+            i += (<int>e.n_bids + <int>e.n_asks + 3) >> 2
+    return np.concatenate(answers)

@@ -105,7 +105,7 @@ def test_nothing_names_a_machine_or_a_registry(files):
 
 
 def test_memory_is_taken_at_construction_only(package):
-    """Allocation stands in ``__cinit__``, ``reserve``, or in ``*_alloc``/``*_new`` that only those call."""
+    """Allocation stands in ``__cinit__``, ``reserve``, or ``*_alloc`` and ``*_new`` they call."""
     problems = []
     for source in package:
         if source.suffix != ".pyx":

@@ -216,18 +216,16 @@ def _unknown(table: type[Struct], name: str, path: Path, faults: FaultList) -> F
         )
         return None
     known = {field.name: field for field in fields(table)}
-    near = _ALIASES.get(name, "") if _ALIASES.get(name, "") in known else ""
-    near = near or nearest(name, known)
-    section = _section(path)
-    if near:
-        faults.add(here, f"no key of {section} has this name", f"did you mean {near}?")
-        return known[near]
+    rule = f"no key of {_section(path)} has this name"
     home = _home(name, table)
-    if home:
-        faults.add(here, f"no key of {section} has this name", f"move it to {home}")
-    else:
-        names = ", ".join(known)
-        faults.add(here, f"no key of {section} has this name", f"remove it, or use one of {names}")
+    alias = _ALIASES.get(name, "")
+    near = alias if alias in known else "" if home else nearest(name, known)
+    if near:
+        faults.add(here, rule, f"did you mean {near}?")
+        return known[near]
+    home = home or _home_nearby(name, table)
+    names = ", ".join(known)
+    faults.add(here, rule, f"move it to {home}" if home else f"remove it, or use one of {names}")
     return None
 
 
@@ -238,29 +236,36 @@ def _section(path: Path) -> str:
     return "[[instrument]]" if names == ["instrument"] else f"[{'.'.join(names)}]"
 
 
+_SECTIONS: dict[str, type[Struct]] = {
+    "[market]": MarketConfig,
+    "[run]": RunConfig,
+    "[simulation]": SimulationConfig,
+    "[account]": AccountConfig,
+    "[[instrument]]": InstrumentConfig,
+    "[instrument.grid]": GridConfig,
+    "[instrument.grid.weights]": WeightsConfig,
+    "[instrument.two_sided]": TwoSidedConfig,
+    "[instrument.two_sided.inventory_skew_config]": InventorySkewConfig,
+    "[instrument.limits]": LimitsConfig,
+    "[instrument.spec]": SpecConfig,
+    "[instrument.synthetic]": SyntheticConfig,
+}
+
+
 def _home(name: str, table: type[Struct]) -> str:
-    """The section that holds a key of that name (or nearly), "" where none does."""
-    homes = {
-        "[market]": MarketConfig,
-        "[run]": RunConfig,
-        "[simulation]": SimulationConfig,
-        "[account]": AccountConfig,
-        "[[instrument]]": InstrumentConfig,
-        "[instrument.grid]": GridConfig,
-        "[instrument.grid.weights]": WeightsConfig,
-        "[instrument.two_sided]": TwoSidedConfig,
-        "[instrument.two_sided.inventory_skew_config]": InventorySkewConfig,
-        "[instrument.limits]": LimitsConfig,
-        "[instrument.spec]": SpecConfig,
-        "[instrument.synthetic]": SyntheticConfig,
-    }
-    wanted = _ALIASES.get(name) or name
-    for section, struct in homes.items():
+    """The section, other than ``table``, that holds a key of that very name, or ""."""
+    for section, struct in _SECTIONS.items():
+        if struct is not table and name in [field.name for field in fields(struct)]:
+            return section
+    return ""
+
+
+def _home_nearby(name: str, table: type[Struct]) -> str:
+    """The section that holds the key probably meant, and that key, or ""."""
+    for section, struct in _SECTIONS.items():
         names = [field.name for field in fields(struct)]
-        if struct is not table and wanted in names:
-            return f"{section}, as {wanted}" if wanted != name else section
-    for section, struct in homes.items():
-        near = nearest(name, [field.name for field in fields(struct)])
+        alias = _ALIASES.get(name, "")
+        near = alias if alias in names else nearest(name, names)
         if struct is not table and near:
             return f"{section}, as {near}"
     return ""

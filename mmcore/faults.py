@@ -115,7 +115,7 @@ def dotted(path: Path) -> str:
 
 def number_text(value: float) -> str:
     """A bound or default in its shortest readable form."""
-    if float(value).is_integer() and abs(value) < 1e9:
+    if isinstance(value, int) or (value.is_integer() and abs(value) < 1e9):
         return str(int(value))
     return f"{value:g}"
 

@@ -49,9 +49,7 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = "synthetic"
     preset: Annotated[
         Literal["busy", "busy_eth", "block", "quiet"],
-        Key(
-            "choice", "a small-tick perpetual; the other three: strategy.md of the tapes they copy"
-        ),
+        Key("choice", "a small-tick perpetual; block: book images; quiet: large-tick spot"),
     ] = "busy"
     seed: Annotated[
         int, Key("number", "the same seed gives the same market", least=0, most=2**63 - 1)
@@ -134,7 +132,7 @@ class AccountConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = None
     rate_limit: Annotated[
         int | None,
-        Key("requests/s", "all instruments together", least=2, most=4096, auto="no limit"),
+        Key("requests/s", "all instruments together", least=1, most=4096, auto="no limit"),
     ] = None
 
 
@@ -271,7 +269,7 @@ class GridConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rate_limit: Annotated[
         int,
         Key(
-            "requests/s", "never more in any second; a part is kept for cancels", least=2, most=4096
+            "requests/s", "never more in any second; a part is kept for cancels", least=1, most=4096
         ),
     ] = 10
     batch_size: Annotated[int, Key("orders", "in one request", least=1, most=20)] = 10
@@ -442,7 +440,7 @@ class TwoSidedConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_absolute_position_size: Annotated[
         float, Key("base", "sizes shrink to 0 at it; the document's example", above=0, most=1e15)
     ] = 50.0
-    rate_limit: Annotated[int, Key("requests/s", "as in grid", least=2, most=4096)] = 10
+    rate_limit: Annotated[int, Key("requests/s", "as in grid", least=1, most=4096)] = 10
     anchor: Annotated[
         Literal["mid", "microprice"], Key("choice", "price that quotes are centred on")
     ] = "mid"

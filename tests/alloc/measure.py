@@ -1,0 +1,97 @@
+"""Prints what a process with the preloaded counter counts, as JSON; test_allocations.py starts it.
+
+usage: measure.py COUNTER STEPS_FOLDER
+"""
+
+import ctypes
+import json
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+from mmcore._book import Book
+from mmcore._engine import Account, Market, Ring, Trader
+from mmcore._orders import Orders
+from mmcore._quotes import GridStrategy, Strategy, TwoSidedStrategy
+from mmcore._rate import RateLimiter
+from mmcore._signals import Signals
+from mmcore.synthetic import source
+
+sys.path.insert(0, sys.argv[2])
+from steps import Loop
+
+counter = ctypes.CDLL(sys.argv[1]).counter_taken
+counter.restype = ctypes.c_long
+
+market = source("busy", seconds=120.0, seed=7)
+blocks = []
+while (block := market.next_block()) is not None:
+    blocks.append(block.copy())
+ROWS = np.concatenate(blocks)
+SPEC = market.instruments[0].spec(0)
+
+
+def taken(call: Callable[..., object], *args: object) -> int:
+    """Allocations of one call."""
+    before = counter()
+    call(*args)
+    return int(counter() - before)
+
+
+def of_the_book() -> dict[str, int]:
+    """The book alone, in one call: the whole tape against its first half."""
+    # Not against no row at all: a small number of messages is returned without making an object.
+    half = np.concatenate(blocks[: len(blocks) // 2])
+    book = Book(SPEC)
+    book.bind(half)
+    book.run()
+    some = taken(book.run)
+    book.bind(ROWS)
+    return {"half": some, "all": taken(book.run), "messages": book.run()}
+
+
+def of_the_engine(strategy: Strategy) -> dict[str, int]:
+    """Book, signals, strategy, orders, limits, ledger and records, with answers and fills."""
+    trader = Trader(
+        Market(SPEC, Book(SPEC), Signals((1, 5), tick_window=100)),
+        strategy,
+        orders=Orders(),
+        rate=RateLimiter(1000),
+        account=Account(),
+        ring=Ring(1 << 20),
+    )
+    loop = Loop(trader.market, trader, ROWS.view(np.uint8))
+    loop.run(0)
+    none, everything = taken(loop.run, 0), taken(loop.run, len(ROWS))
+    state = trader.state()
+    return {
+        "none": none,
+        "all": everything,
+        "requests": sum(state[key] for key in ("n_placed", "n_amended", "n_cancelled")),
+        "filled": loop.n_filled,
+        "messages": trader.market.n_messages,
+        "leak": taken(loop.run, len(ROWS), True),
+    }
+
+
+print(
+    json.dumps(
+        {
+            "book": of_the_book(),
+            "grid": of_the_engine(
+                GridStrategy(
+                    asset=10_000.0, orders_per_side=10, minimum_spread=2.0, requote_spreads=0.1
+                )
+            ),
+            "two_sided": of_the_engine(
+                TwoSidedStrategy(
+                    target_liquidity=1_000.0,
+                    half_spread=1.0,
+                    max_bps_diff=0.05,
+                    max_absolute_position_size=50_000.0,
+                )
+            ),
+        }
+    )
+)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any, NamedTuple
 
-from ._quotes import GridStrategy, Quoter
+from ._quoter import Quoter
+from ._quotes import GridStrategy
 from .errors import ExitCode
 from .events import ContractKind
 from .instrument import Instrument
@@ -147,7 +148,7 @@ class Ladder:
         self.instrument = sample.instrument
         self.strategy = strategy_of(item)
         self.orders: list[Order] = []
-        self.misfits: list[tuple[Order, float]] = []  # with the least worth that would fit
+        self.misfits: list[tuple[Order, float]] = []  # and by how much it is too small
         fine = Quoter(self.strategy, _finer(self.instrument).spec())
         # Both grids: the side that the signal does not favour has the smallest orders.
         ladders = []
@@ -167,11 +168,7 @@ class Ladder:
         wanted = fine_qty / _finer(instrument).qty_per_one
         units = instrument.spec().qty_floor(wanted)
         worth = worth_of(instrument, instrument.quantity(units), price)
-        least = max(
-            float(instrument.min_notional),
-            worth_of(instrument, instrument.quantity(instrument.lot_qty), price),
-            worth_of(instrument, float(instrument.min_qty), price),
-        )
+        least = _least_units(instrument, price)
         distance = abs(price - self.sample.mid)
         tick_worth = float(instrument.tick)
         order = Order(
@@ -182,11 +179,11 @@ class Ladder:
             worth,
             distance / self.sample.mid * 1e4,
             distance / (self.sample.spread_ticks * tick_worth),
-            units > 0 and worth >= least * (1 - 1e-12),
+            units >= least,
         )
         self.orders.append(order)
         if not order.fits:
-            self.misfits.append((order, least / worth_of(instrument, wanted, price)))
+            self.misfits.append((order, instrument.quantity(least) / wanted))
 
     def _whole_lots(self, orders: list[tuple[int, int]]) -> float:
         """Size of all these orders after rounding to lots."""
@@ -217,6 +214,14 @@ def worth_of(instrument: Instrument, quantity: float, price: float) -> float:
     """Quote value of a size: price x size, or contracts x their size on inverse markets."""
     size = quantity * float(instrument.contract_size)
     return size if instrument.kind == ContractKind.INVERSE else size * price
+
+
+def _least_units(instrument: Instrument, price: float) -> int:
+    """Units of the smallest order that the venue takes at a price: whole lots."""
+    lot = instrument.lot_qty
+    worth = worth_of(instrument, instrument.quantity(lot), price)
+    by_worth = ceil(float(instrument.min_notional) / worth * (1 - 1e-12))
+    return lot * max(1, by_worth, ceil(instrument.to_qty(instrument.min_qty) / lot))
 
 
 def _finer(instrument: Instrument) -> Instrument:

@@ -230,9 +230,9 @@ def tape() -> None:
 @json_option
 def info(file: str, as_json: bool) -> None:
     """Say what FILE holds: instruments, time, messages, damage."""
-    from .check import tape_info
+    from .sources import tape_facts
 
-    facts = tape_info(file)
+    facts = tape_facts(file)
     _say({**facts, "next": "name it in [market] files, then python -m mmcore run"}, as_json=as_json)
 
 

@@ -26,8 +26,8 @@ from ._spec cimport SpecBox, quantity_of
 from ._types cimport (
     ASK, BID, EV_ACK, EV_CANCELLED, EV_CLEAR, EV_DEPTH, EV_EXPIRED, EV_FILL, EV_LINK_DOWN,
     EV_REJECT, EV_TIMER, EV_TRADE, FLAG_MAKER, FLAG_MORE, INVERSE, RC_STATUS, ST_KILLED, ST_OK,
-    ST_STALE, ST_STOPPING, ST_WARMUP, TIF_GTC, TIF_GTX, WHY_HALT, WHY_STOP, Event, Record, Request,
-    Spec, View,
+    ST_STALE, ST_STOPPING, ST_WARMUP, TIF_GTC, TIF_GTX, WHY_HALT, WHY_STOP, Event, Grid, Record,
+    Request, Spec, View,
 )
 
 
@@ -285,7 +285,7 @@ cdef class Account:
 
     def __cinit__(self, *, double position_max=0.0, double open_max=0.0, double loss_max=0.0,
                   double drawdown_max=0.0, RateLimiter rate=None):
-        if not (position_max >= 0.0 and open_max >= 0.0 and loss_max >= 0.0 and drawdown_max >= 0.0):
+        if not min(position_max, open_max, loss_max, drawdown_max) >= 0.0:
             raise ValueError("account limits must not be negative")
         self.c.position_max = position_max
         self.c.open_max = open_max
@@ -367,7 +367,8 @@ cdef const unsigned char* _rows(const unsigned char[::1] rows) except NULL:
     if size < <Py_ssize_t>sizeof(Event):
         raise ValueError(f"{size} bytes: shorter than one event row of {sizeof(Event)}")
     e = <const Event*>&rows[0]
-    if e.kind == EV_DEPTH and size < <Py_ssize_t>sizeof(Event) * (1 + (e.n_bids + e.n_asks + 3) // 4):
+    cdef Py_ssize_t more = (e.n_bids + e.n_asks + 3) // 4 if e.kind == EV_DEPTH else 0
+    if size < <Py_ssize_t>sizeof(Event) * (1 + more):
         raise ValueError(f"depth message of {e.n_bids} + {e.n_asks} levels is cut short")
     return &rows[0]
 
@@ -394,7 +395,7 @@ cdef class Trader:
                   double drawdown_max=0.0, int64_t position_start=0, int64_t base_target=0,
                   int64_t quote_start=-1):
         if batch < 1 or stale_ns < 1 or debounce_ns < 0 or pause_ns < 0 or age_ns_max < 1:
-            raise ValueError("batch, stale_ns and age_ns_max must be positive, the others not negative")
+            raise ValueError("batch, stale_ns, age_ns_max: must be positive; others not negative")
         if min(position_max, order_qty_max, orders_max) < 0 or not min(
             position_notional_max, open_notional_max, loss_max, drawdown_max
         ) >= 0.0:
@@ -487,9 +488,10 @@ cdef class Trader:
     def grid(self):
         """What was last wanted: (bids, asks), each [(tick, qty)], best first."""
         cdef int i
+        cdef Grid* g = &self.c.grid
         return (
-            [(self.c.grid.bids[i].tick, self.c.grid.bids[i].qty) for i in range(self.c.grid.n_bids)],
-            [(self.c.grid.asks[i].tick, self.c.grid.asks[i].qty) for i in range(self.c.grid.n_asks)],
+            [(g.bids[i].tick, g.bids[i].qty) for i in range(g.n_bids)],
+            [(g.asks[i].tick, g.asks[i].qty) for i in range(g.n_asks)],
         )
 
     @property

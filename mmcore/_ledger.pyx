@@ -80,9 +80,11 @@ cdef class Ledger:
         pass
 
     def fill(self, int side, int64_t tick, int64_t qty, *, int64_t fee=0, bint maker=True):
-        """Book a fill: side +1 or -1, tick, qty in units (> 0), fee in quanta (negative: rebate)."""
+        """Book a fill: side +1 or -1, qty in units (> 0), fee in quanta (negative: rebate)."""
         if side not in (1, -1) or tick <= 0 or qty <= 0:
-            raise ValueError(f"fill side {side}, tick {tick}, qty {qty}: expected +1 or -1, > 0, > 0")
+            raise ValueError(
+                f"fill side {side}, tick {tick}, qty {qty}: expected +1 or -1, above 0, above 0"
+            )
         ledger_fill(&self.c, &self.spec, side, tick, qty, fee, maker)
 
     def value(self, int64_t bid_tick, int64_t ask_tick):

@@ -54,7 +54,8 @@ cdef struct Plan:
     uint8_t new[SLOTS_MAX]          # amend, then replace: wanted level
     uint8_t place[SLOTS_MAX]        # wanted level
 
-cdef void orders_plan(const COrders* o, int side, const Level* wanted, int n, Plan* p) noexcept nogil
+cdef void orders_plan(const COrders* o, int side, const Level* wanted, int n,
+                      Plan* p) noexcept nogil
 cdef int orders_free_slot(const COrders* o) noexcept nogil              # -1: none
 cdef void orders_place(COrders* o, int slot, int side, int level, int64_t tick, int64_t qty,
                        int64_t ts_ns) noexcept nogil

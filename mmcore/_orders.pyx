@@ -137,6 +137,11 @@ cdef inline bint _better(int side, int64_t a, int64_t b) noexcept nogil:
     return a > b if side == BID else a < b
 
 
+cdef inline int64_t _tick(const Order* a) noexcept nogil:
+    # Where the order stands, or will once its amend has arrived.
+    return a.tick_next if a.state == OS_AMEND else a.tick
+
+
 cdef int _sorted_orders(const COrders* o, int side, int32_t* out) noexcept nogil:
     # Orders of a side that can be matched with a wanted level, best price first: insertion sort,
     # the list is short and nearly sorted.
@@ -154,9 +159,7 @@ cdef int _sorted_orders(const COrders* o, int side, int32_t* out) noexcept nogil
         if a.side != side or a.state == OS_CANCEL or a.state == OS_UNKNOWN:
             continue
         j = n
-        while j > 0 and _better(side, a.tick_next if a.state == OS_AMEND else a.tick,
-                                o.slots[out[j - 1]].tick_next if o.slots[out[j - 1]].state == OS_AMEND
-                                else o.slots[out[j - 1]].tick):
+        while j > 0 and _better(side, _tick(a), _tick(&o.slots[out[j - 1]])):
             out[j] = out[j - 1]
             j -= 1
         out[j] = i
@@ -165,7 +168,7 @@ cdef int _sorted_orders(const COrders* o, int side, int32_t* out) noexcept nogil
 
 
 cdef bint _keeps(const COrders* o, const Order* a, const Level* w) noexcept nogil:
-    cdef int64_t tick = a.tick_next if a.state == OS_AMEND else a.tick
+    cdef int64_t tick = _tick(a)
     cdef int64_t qty = a.qty_next if a.state == OS_AMEND else a.qty
     cdef double away = fabs(<double>(tick - w.tick)) * 1e4
     if away > o.requote_bps * <double>w.tick:
@@ -175,7 +178,8 @@ cdef bint _keeps(const COrders* o, const Order* a, const Level* w) noexcept nogi
     return fabs(<double>(qty - w.qty)) <= o.size_tolerance * <double>w.qty
 
 
-cdef void orders_plan(const COrders* o, int side, const Level* wanted, int n, Plan* p) noexcept nogil:
+cdef void orders_plan(const COrders* o, int side, const Level* wanted, int n,
+                      Plan* p) noexcept nogil:
     # Smallest difference: both lists are sorted from the touch outwards, so one pass pairs each
     # wanted level with the nearest order that may stay; what is left over is paired in order.
     cdef int32_t mine[SLOTS_MAX]
@@ -199,7 +203,7 @@ cdef void orders_plan(const COrders* o, int side, const Level* wanted, int n, Pl
             p.n_kept += 1
             i += 1
             j += 1
-        elif _better(side, a.tick_next if a.state == OS_AMEND else a.tick, wanted[j].tick):
+        elif _better(side, _tick(a), wanted[j].tick):
             i += 1
         else:
             j += 1
@@ -345,7 +349,7 @@ cdef class Orders:
         }
 
     def open(self):
-        """Every slot in use: a list of dicts with slot, generation, state, side, tick, qty, level."""
+        """Every slot in use: dicts of slot, generation, state, side, tick, qty and level."""
         cdef int i
         return [
             {

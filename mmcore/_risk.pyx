@@ -117,7 +117,8 @@ cdef bint _has_balance(const CTrader* t, int side, int64_t qty, int64_t tick) no
         return qty <= t.base_target + t.ledger.position
     if t.quote_start < 0:
         return True
-    return notional_quote(&t.market.spec, tick, qty) <= t.quote_start + t.ledger.cash - t.ledger.fees
+    return (notional_quote(&t.market.spec, tick, qty)
+            <= t.quote_start + t.ledger.cash - t.ledger.fees)
 
 
 cdef bint _may_add(const CTrader* t, int side, int64_t added, int64_t tick) noexcept nogil:

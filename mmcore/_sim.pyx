@@ -319,7 +319,9 @@ cdef class SimLoop:
         # A timer steps every trader, a message those of one market, each with a record a request.
         self.c.room_min = <int64_t>(REQUESTS_MAX + 8) * self.c.n_seats
         if self.c.room_min * 2 > self.c.ring.capacity:
-            raise ValueError(f"a ring of {self.c.ring.capacity} records is too small for {at} traders")
+            raise ValueError(
+                f"a ring of {self.c.ring.capacity} records is too small for {at} traders"
+            )
 
     def feed(self, rows):
         """Bind the next block: EVENT rows, whole messages.  The one before must be consumed.

@@ -16,16 +16,17 @@ cdef enum EventKind:
     EV_NONE = 0
     EV_DEPTH = 1            # book levels: a delta, or the whole book with FLAG_SNAPSHOT
     EV_TRADE = 2            # public print; side is the aggressor's
-    EV_CLEAR = 3            # levels removed: side 0 both sides, else `side` up to and including `tick`
+    EV_CLEAR = 3            # levels removed: side 0 both, else `side` up to and including `tick`
     EV_BEST = 4             # best quote of one side: side, tick, qty (two rows a message)
     EV_MARK = 5             # mark price: tick
     EV_FUNDING = 6          # funding: aux = rate in 1e-12, seq = time of the stamp in ns
     EV_BALANCE = 7          # balance: qty = base units, aux = quote quanta (free amounts)
-    EV_ACK = 8              # own order accepted and resting: slot, generation, tick, qty = remaining
+    EV_ACK = 8              # own order rests: slot, generation, tick, qty = remaining
     EV_REJECT = 9           # own request refused: slot, generation, code; prev state stands
     EV_AMENDED = 10         # own order amended: slot, generation, tick, qty = remaining
     EV_EXPIRED = 11         # own order ended by the venue (post-only would take, IOC remainder)
-    EV_FILL = 12            # own fill: slot, generation, side, tick, qty = filled, aux = fee quanta, seq = trade id
+    EV_FILL = 12            # own fill: slot, generation, side, tick, qty, aux = fee quanta,
+                            # seq = trade id
     EV_CANCELLED = 13       # own order cancelled: slot, generation, qty = remaining at that moment
     EV_TIMER = 14           # nothing but the time
     EV_LINK_UP = 15         # stream (re)connected
@@ -44,7 +45,7 @@ cdef enum EventFlag:
 
 # One message is one step: this header (64 bytes), followed for depth by n_bids + n_asks levels of
 # 16 bytes, bids first, four to a row of 64 bytes, the last row padded with zeros.
-# A depth header with n_bids = n_asks = 0 and side != 0 carries its one level inline in tick and qty.
+# A depth header with n_bids = n_asks = 0 and side != 0 carries its one level in tick and qty.
 ctypedef struct Event:
     uint8_t kind            # EventKind
     int8_t side             # BID, ASK or 0
@@ -58,7 +59,7 @@ ctypedef struct Event:
     int64_t ts_venue_ns
     int64_t ts_local_ns
     int64_t seq             # depth: last update id (0: the stream has none); trade, fill: trade id
-    int64_t aux             # depth: update id that must stand before this one; others: see EventKind
+    int64_t aux             # depth: update id that must stand before; others: see EventKind
     int64_t tick
     int64_t qty             # units
 
@@ -193,7 +194,7 @@ ctypedef struct View:
     double signal           # skew signal of the feature engine, [-1, 1]; 0 while not ready
     double volatility       # per square root of a second, of log returns; 0 while not ready
     double position         # quantity, signed (spot: against target_base)
-    double position_value   # signed, quote currency: position * mid (linear), contracts * size (inverse)
+    double position_value   # signed, quote currency: position * mid; inverse: contracts * size
     int64_t position_qty    # units, signed
     int64_t buy_room        # units that may still be bought: hard limit and free balance
     int64_t sell_room

@@ -316,7 +316,9 @@ def trader_facts(view: TraderView) -> dict[str, object]:
 # -- displays --------------------------------------------------------------------------------
 
 FILLS_SPOKEN = 8  # single fills told before they are folded
-STATUS_GROWTH = 4.0  # after 4 s a line comes every quarter of the time passed, at most a minute apart
+STATUS_GROWTH = (
+    4.0  # after 4 s a line comes every quarter of the time passed, at most a minute apart
+)
 STATUS_S_MAX = 60.0
 NOTICES_ALIKE = 3  # notices with the same text told before they are only counted
 

@@ -1,6 +1,8 @@
-"""The engine against a capricious venue: late, partial, refusing; the promises hold at every step."""
+"""The engine against a capricious venue: late, partial, refusing; the promises still hold."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
@@ -151,8 +153,8 @@ class Caprice:
             self.event(Kind.TIMER, 0, 0)
 
 
-GRID = {"max_position_usd": 8_000.0, "orders_per_side": 4, "minimum_spread": 20.0}
-TWO = {
+GRID: dict[str, Any] = {"max_position_usd": 8_000.0, "orders_per_side": 4, "minimum_spread": 20.0}
+TWO: dict[str, Any] = {
     "target_liquidity": 1.5,
     "half_spread": 8.0,
     "max_bps_diff": 2.0,
@@ -164,7 +166,7 @@ TWO = {
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**32), amend=st.integers(0, 2), batch=st.sampled_from([1, 3, 10]))
 def test_promises_hold_at_every_step(kind: str, seed: int, amend: int, batch: int) -> None:
-    strategy = GridStrategy(**GRID) if kind == "grid" else TwoSidedStrategy(**TWO)  # type: ignore[arg-type]
+    strategy: Strategy = GridStrategy(**GRID) if kind == "grid" else TwoSidedStrategy(**TWO)
     venue = Caprice(seed, strategy, amend=amend, batch=batch)
     for _ in range(150):
         venue.now += int(venue.rng.integers(0, 40)) * MS

@@ -56,8 +56,8 @@ cdef class Intake:
     cdef readonly int status            # ScanStatus of the last frame
     cdef int read_frame(self, const uint8_t* p, int64_t n, int64_t ts_local_ns,
                         int hint) noexcept nogil
-    cdef int read_lines(self, const uint8_t* text, int64_t pos, int64_t size,
-                        bint final) noexcept nogil
+    cdef int read_lines(self, const uint8_t* text, int64_t pos, int64_t size, bint final,
+                        int hint) noexcept nogil
 
 cdef class Merge:
     cdef Event** heads

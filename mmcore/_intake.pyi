@@ -1,5 +1,7 @@
 """From frames to a stream of event rows: depth chains, raw lines, merging by receive time."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -67,13 +69,15 @@ class Intake:
     def link_down(self, instrument: int, ts_local_ns: int) -> None:
         """Something of this instrument's stream was lost: its book is stale from here."""
 
-    def lines(self, text: bytes | bytearray | memoryview, pos: int, final: bool) -> int:
+    def lines(
+        self, text: bytes | bytearray | memoryview, pos: int, final: bool, hint: int = -1
+    ) -> int:
         """Read raw lines, ``<receive time> <frame>``, from ``pos`` on.
 
-        final: the last line may lack its line feed.  Returns 0: every whole line is read; 1: the
-        block is full; 2: the frame of this line is for the JSON decoder (``status`` says why);
-        3: receive time runs backwards here; 4: the line does not start with a receive time of 19
-        (ns), 16 or 13 digits.  ``pos`` has moved behind the line that is reported.
+        final: the last line may lack its line feed.  hint: as for :meth:`frame`.  Returns 0: every
+        whole line is read; 1: the block is full; 2: the frame of this line is for the JSON decoder
+        (``status`` says why); 3: receive time runs backwards here; 4: the line does not start with
+        a receive time of 19 (ns), 16 or 13 digits.  ``pos`` has moved behind the line reported.
         """
 
     def chain(self, instrument: int) -> dict[str, int]:
@@ -100,4 +104,11 @@ def whole_rows(raw: npt.NDArray[np.uint8], limit: int) -> int:
     """Rows, at most ``limit``, up to the last message that is complete within them.
 
     raw: the bytes of C-contiguous EVENT rows.
+    """
+
+def select(rows: npt.NDArray[np.void], numbers: Sequence[int]) -> npt.NDArray[np.void]:
+    """The messages of some instruments, as new rows under other numbers.
+
+    numbers: by the old number, the new one, or -1 for an instrument that is left out.  Raises
+    ValueError for rows that end inside a message or name an instrument beyond ``numbers``.
     """

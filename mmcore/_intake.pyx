@@ -245,17 +245,17 @@ cdef class Intake:
             raise ValueError(f"instrument {instrument}: expected 0 to 65535")
         intake_link_down(&self.c, instrument, ts_local_ns)
 
-    def lines(self, const uint8_t[::1] text not None, int64_t pos, bint final):
+    def lines(self, const uint8_t[::1] text not None, int64_t pos, bint final, int hint=-1):
         """Read raw lines from ``pos``: "<receive time> <frame>".  Returns a line status."""
         if not 0 <= pos <= text.shape[0]:
             raise ValueError(f"position {pos} outside a text of {text.shape[0]} bytes")
         if pos == text.shape[0]:
             self.pos = pos
             return LN_MORE
-        return self.read_lines(&text[0], pos, text.shape[0], final)
+        return self.read_lines(&text[0], pos, text.shape[0], final, hint)
 
-    cdef int read_lines(self, const uint8_t* text, int64_t pos, int64_t size,
-                        bint final) noexcept nogil:
+    cdef int read_lines(self, const uint8_t* text, int64_t pos, int64_t size, bint final,
+                        int hint) noexcept nogil:
         cdef const uint8_t* stop
         cdef int64_t end, ts, width
         self.pos = pos
@@ -281,7 +281,8 @@ cdef class Intake:
             if ts < self.ts_local_ns:
                 return LN_BACK
             self.ts_local_ns = ts
-            self.status = self.read_frame(text + self.frame_start, end - self.frame_start, ts, 0)
+            self.status = self.read_frame(text + self.frame_start, end - self.frame_start, ts,
+                                          hint)
             if self.status != SC_OK:
                 return LN_FRAME
             pos = self.pos
@@ -383,3 +384,27 @@ def whole_rows(const uint8_t[::1] raw not None, int64_t limit):
             break
         done += n
     return done
+
+
+def select(rows, numbers):
+    """The messages of some instruments, under other numbers; see the stub."""
+    cdef const uint8_t[::1] raw = np.ascontiguousarray(rows, EVENT).view(np.uint8)
+    cdef int64_t[::1] table = np.array(numbers, np.int64)
+    cdef int64_t total = raw.shape[0] // <int64_t>sizeof(Event)
+    cdef const Event* head = NULL
+    out = np.zeros(total, EVENT)
+    cdef Event* to = <Event*><size_t>out.ctypes.data
+    cdef int64_t done = 0
+    cdef int64_t kept = 0
+    cdef int64_t n
+    while done < total:
+        head = <const Event*>&raw[0] + done
+        n = message_rows(head)
+        if done + n > total or head.instrument >= table.shape[0]:
+            raise ValueError("the rows end inside a message, or name an instrument too many")
+        if table[head.instrument] >= 0:
+            memcpy(to + kept, head, n * sizeof(Event))
+            to[kept].instrument = <unsigned short>table[head.instrument]
+            kept += n
+        done += n
+    return out[:kept]

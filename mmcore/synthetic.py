@@ -345,6 +345,7 @@ class SyntheticSource:
             raise ValueError(f"seed {seed}: expected 0 to 2^63-1")
         self.instruments = tuple(each.instrument for each in markets)
         self.problems: list[Any] = []
+        self.problem_count = 0
         self._seconds = seconds
         self._start_ns = start_ns
         self._generator = Generator(

@@ -1,0 +1,384 @@
+"""Tapes: where recorded market data comes from, and mmcore's own file of event rows.
+
+A tape file is a text header and raw rows::
+
+    mmcore tape\\n                     magic
+    {"version": 1, ...}\\n             JSON: clock, instruments, provenance, bytes of this header
+    (blanks up to a multiple of 4096)
+    64-byte rows as in mmcore.events.EVENT, until the end of the file
+
+There is no trailer and no count: rows are appended block by block, so a file whose writer was
+killed is whole up to its last complete message, and the reader stops there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import msgspec
+import numpy as np
+
+from ._intake import Merge, select, whole_rows
+from .captures import TAPE_MAGIC, Capture, chains, look
+from .errors import DataError, NoDataError, VenueError
+from .events import EVENT, ContractKind
+from .instrument import Instrument, UnknownInstrument, find, known_instruments
+from .streams import Faults, FrameReader, Problem, RawStream, RecordStream, Stream
+from .tables import ArrayStream, read_binance_csv, read_npz
+from .venue import Rows, decoder
+
+VERSION = 1
+ALIGN_BYTES = 4096
+HEADER_BYTES_MAX = 1 << 24
+BLOCK_ROWS = 32_768
+
+Wanted = Instrument | tuple[str, str]
+
+
+class Source(Protocol):
+    """Market data as event rows.  clock: "local", or "two" where both orders stand in the flags."""
+
+    clock: str
+    instruments: tuple[Instrument, ...]  # by Event.instrument
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """Damaged records met so far: the first hundred of them."""
+
+    @property
+    def problem_count(self) -> int:
+        """How many damaged records were met so far."""
+
+    def next_block(self) -> Rows | None:
+        """EVENT rows, C-contiguous, whole messages; valid until the next call; None at the end."""
+
+    def progress(self) -> float:
+        """How much is behind us, 0 to 1; nan when there is no end."""
+
+    def close(self) -> None:
+        """Let go of files."""
+
+
+# ---- mmcore's own file ----------------------------------------------------------------------
+
+
+class TapeWriter:
+    """Appends event rows to a new tape file; what was appended survives the death of the process.
+
+    path: must not exist.  instruments: by Event.instrument.  clock: see :class:`Source`.
+    provenance: where the rows come from, anything JSON can say.  Raises DataError where the file
+    cannot be made; :meth:`append` raises OSError as the system does (a full disk).
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        instruments: Sequence[Instrument],
+        *,
+        clock: str = "local",
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        if clock not in {"local", "two"}:
+            raise ValueError(f'clock {clock!r}: expected "local" or "two"')
+        self.path = Path(path)
+        self.row_count = 0
+        try:
+            self._file: BinaryIO = self.path.open("xb", buffering=0)
+        except OSError as error:
+            raise DataError(
+                f"the tape cannot be written ({error.strerror})", file=self.path
+            ) from None
+        self._write(_header(instruments, clock, provenance or {}))
+
+    def append(self, rows: Rows) -> None:
+        """Append whole messages; they are with the operating system when this returns."""
+        if rows.dtype != EVENT:
+            raise ValueError(f"rows of {rows.dtype}, expected events.EVENT")
+        self._write(np.ascontiguousarray(rows).tobytes())
+        self.row_count += len(rows)
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+
+    def sync(self) -> None:
+        """Put what was appended on the disk itself, against a loss of power."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file; closing twice is harmless."""
+        self._file.close()
+
+
+def _header(instruments: Sequence[Instrument], clock: str, provenance: Mapping[str, Any]) -> bytes:
+    said = {
+        "version": VERSION,
+        "clock": clock,
+        "instruments": [asdict(item) for item in instruments],
+        "provenance": dict(provenance),
+    }
+    text = TAPE_MAGIC + msgspec.json.encode(said) + b"\n"
+    return text + b" " * (-len(text) % ALIGN_BYTES)
+
+
+class TapeFile:
+    """A tape file, memory-mapped.
+
+    clock, instruments, provenance: as written.  rows: EVENT[n], up to the last whole message,
+    read-only.  Opening steps over every message once.  Raises DataError for a file that is no tape
+    or of a later version.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        said, start = self._read_header()
+        try:
+            self.clock: str = said["clock"]
+            self.provenance: dict[str, Any] = said["provenance"]
+            self.instruments = tuple(_instrument(each) for each in said["instruments"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"the tape's header is damaged ({error})", file=self.path) from None
+        self.rows = self._map(start)
+
+    def _read_header(self) -> tuple[dict[str, Any], int]:
+        try:
+            with self.path.open("rb") as file:
+                magic, line = file.readline(64), file.readline(HEADER_BYTES_MAX)
+                end = file.tell()
+        except OSError as error:
+            raise DataError(f"cannot be read ({error.strerror})", file=self.path) from None
+        if magic != TAPE_MAGIC:
+            raise DataError("not a tape of mmcore", file=self.path)
+        try:
+            said = msgspec.json.decode(line, type=dict[str, Any])
+        except msgspec.DecodeError:
+            raise DataError("the tape's header is cut off or damaged", file=self.path) from None
+        if said.get("version") != VERSION:
+            raise DataError(
+                f"tape version {said.get('version')}, this mmcore reads {VERSION}",
+                file=self.path,
+                todo="update mmcore",
+            )
+        return said, end + -end % ALIGN_BYTES
+
+    def _map(self, start: int) -> Rows:
+        count = (self.path.stat().st_size - start) // EVENT.itemsize
+        if count <= 0:
+            return np.zeros(0, EVENT)
+        rows = np.memmap(self.path, EVENT, "r", start, (count,))
+        whole: Rows = rows[: whole_rows(rows.view(np.uint8), count)]
+        return whole
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def _instrument(said: Mapping[str, Any]) -> Instrument:
+    return Instrument(**{**said, "kind": ContractKind(said["kind"])})
+
+
+# ---- recorded captures ----------------------------------------------------------------------
+
+
+class TapeSource:
+    """One or several recordings as one stream of event rows, in order of receive time.
+
+    files: raw captures, recorders' files, .npz, CSV or mmcore's own tapes, as :mod:`captures` tells
+    them apart.  Raw files of the same venue and symbols continue each other.  instruments: what is
+    wanted of them, each an Instrument or (venue, symbol); every instrument the files hold by
+    default.  Their order gives Event.instrument.
+
+    Raises DataError for a file that is missing, empty or of an unknown kind, for a wanted
+    instrument that no file holds, and from :meth:`next_block` where a file cannot be read on.
+    """
+
+    def __init__(
+        self, files: Sequence[Path | str], instruments: Sequence[Wanted] | None = None
+    ) -> None:
+        if not files:
+            raise NoDataError("no file is given")
+        self._faults = Faults()
+        self._tapes: dict[Path, TapeFile] = {}
+        self._captures = [look(Path(file)) for file in files]
+        for capture in self._captures:
+            self._describe(capture)
+        self.clock = self._clock()
+        self.instruments = self._resolve(instruments)
+        self._numbers = {(item.venue, item.symbol): i for i, item in enumerate(self.instruments)}
+        self._streams: list[Stream] = []
+        for chain in chains(self._captures):
+            self._streams += self._open(chain)
+        self._merge = Merge(len(self._streams)) if len(self._streams) > 1 else None
+        self._hungry = list(range(len(self._streams)))
+
+    @property
+    def problems(self) -> list[Problem]:
+        """The first hundred damaged records met so far."""
+        return self._faults.problems
+
+    @property
+    def problem_count(self) -> int:
+        """How many damaged records were met so far."""
+        return self._faults.count
+
+    def _describe(self, capture: Capture) -> None:
+        if capture.kind != "tape":
+            return
+        tape = self._tapes[capture.path] = TapeFile(capture.path)
+        for item in tape.instruments:
+            capture.hold(item.venue, item.symbol)
+            capture.answers.setdefault(item.venue, {})[item.symbol] = item
+        if not len(tape):
+            raise NoDataError("the tape holds no event", file=capture.path)
+
+    def _clock(self) -> str:
+        two = [
+            capture
+            for capture in self._captures
+            if capture.kind == "npz"
+            or (capture.kind == "tape" and self._tapes[capture.path].clock == "two")
+        ]
+        if two and len(self._captures) > 1:
+            raise DataError(
+                "a tape with two clocks cannot be merged with others",
+                file=two[0].path,
+                todo="replay it by itself",
+            )
+        return "two" if two else "local"
+
+    # -- which instruments
+
+    def _resolve(self, wanted: Sequence[Wanted] | None) -> tuple[Instrument, ...]:
+        if wanted is None:
+            found: dict[tuple[str, str], Instrument] = {}
+            for capture in self._captures:
+                for venue, symbols in capture.listing.items():
+                    for symbol in symbols:
+                        found.setdefault((venue, symbol), self._lookup(capture, venue, symbol))
+            if not found:
+                raise DataError(
+                    "the file does not say of which instrument it is",
+                    file=self._captures[0].path,
+                    todo="name the instrument",
+                )
+            return tuple(found.values())
+        items = tuple(self._wanted(each) for each in wanted)
+        if len({(item.venue, item.symbol) for item in items}) != len(items):
+            raise ValueError("an instrument is wanted twice")
+        if self._captures[0].kind == "npz" and len(items) != 1:
+            raise DataError(
+                f"an event array holds one instrument, {len(items)} are wanted",
+                file=self._captures[0].path,
+            )
+        return items
+
+    def _lookup(self, capture: Capture, venue: str, symbol: str) -> Instrument:
+        try:
+            return find(
+                venue, symbol, {**known_instruments(venue), **capture.answers.get(venue, {})}
+            )
+        except UnknownInstrument as error:
+            raise DataError(
+                str(error), file=capture.path, todo="give the instrument's figures"
+            ) from None
+
+    def _wanted(self, each: Wanted) -> Instrument:
+        venue, symbol = (each.venue, each.symbol) if isinstance(each, Instrument) else each
+        answers: dict[str, Instrument] = {}
+        listed: list[str] = []
+        for capture in self._captures:
+            answers |= capture.answers.get(venue, {})
+            listed += capture.listing.get(venue, [])
+        if isinstance(each, Instrument):
+            item = each
+        else:
+            try:
+                item = find(venue, symbol, {**known_instruments(venue), **answers})
+            except UnknownInstrument as error:
+                raise DataError(str(error), file=self._captures[0].path) from None
+        if self.clock == "two" and not listed:
+            return item  # an event array names no instrument: it is taken at our word
+        if item.symbol not in listed:
+            held = [f"{v} {s}" for c in self._captures for v, ss in c.listing.items() for s in ss]
+            raise DataError(
+                f"no recording of {venue} {symbol} is among the files; they hold "
+                f"{', '.join(dict.fromkeys(held)) or 'nothing'}",
+                file=self._captures[0].path,
+                todo="name another file or another instrument",
+            )
+        return item
+
+    # -- their streams
+
+    def _open(self, chain: Sequence[Capture]) -> list[Stream]:
+        capture = chain[0]
+        paths = [each.path for each in chain]
+        size = capture.path.stat().st_size
+        if capture.kind == "tape":
+            return [ArrayStream(self._renumbered(self._tapes[capture.path]), size)]
+        if capture.kind == "npz":
+            return [ArrayStream(read_npz(capture.path, self.instruments[0]), size)]
+        streams: list[Stream] = []
+        for venue, symbols in capture.listing.items():
+            mine = [s for s in symbols if (venue, s) in self._numbers]
+            if not mine:
+                continue
+            numbers = [self._numbers[venue, symbol] for symbol in mine]
+            items = [self.instruments[number] for number in numbers]
+            if capture.kind == "csv":
+                rows = read_binance_csv(capture.path, items[0], self._faults, numbers[0])
+                streams.append(ArrayStream(rows, size))
+                continue
+            reader = FrameReader(_decoder(venue, items, numbers), items, numbers, self._faults)
+            if capture.kind == "raw":
+                streams.append(RawStream(paths, reader))
+            else:
+                streams.append(RecordStream(capture.path, capture.records[venue], reader))
+        if not streams:
+            self._faults.add(capture.path, 0, "holds no instrument of this run: left out")
+        return streams
+
+    def _renumbered(self, tape: TapeFile) -> Rows:
+        numbers = [self._numbers.get((item.venue, item.symbol), -1) for item in tape.instruments]
+        if numbers == list(range(len(numbers))):
+            return tape.rows
+        return select(tape.rows, numbers)
+
+    # -- reading
+
+    def next_block(self) -> Rows | None:
+        """The next rows; DataError where a file cannot be read on."""
+        if self._merge is None:
+            return self._streams[0].next_block() if self._streams else None
+        while True:
+            for place in self._hungry:
+                self._merge.feed(place, self._streams[place].next_block())
+            rows = self._merge.run()
+            self._hungry = [self._merge.wanted] if self._merge.wanted >= 0 else []
+            if len(rows):
+                return rows
+            if not self._hungry:
+                return None
+
+    def progress(self) -> float:
+        """How much of the files is behind us, 0 to 1."""
+        done = [stream.done() for stream in self._streams]
+        total = sum(size for _, size in done)
+        return sum(read for read, _ in done) / total if total else 1.0
+
+    def close(self) -> None:
+        """Close the files."""
+        for stream in self._streams:
+            stream.close()
+
+
+def _decoder(venue: str, items: Sequence[Instrument], numbers: Sequence[int]) -> Any:
+    try:
+        return decoder(venue)(items, numbers)
+    except VenueError as error:
+        raise DataError(error.what, todo=error.todo) from None

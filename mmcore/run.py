@@ -36,7 +36,7 @@ RATE_S = 1.0  # time constant of the events per second shown
 
 
 class Desk(Protocol):
-    """Markets, traders and the venues they trade at; `mmcore.desk.PaperDesk` is one."""
+    """Markets, traders and the venues they trade at; `mmcore.paper.PaperDesk` is one."""
 
     title: str
     market: str  # where the data come from, in words
@@ -59,6 +59,9 @@ class Desk(Protocol):
     def details(self, records: NDArray[np.void]) -> list[str]:
         """What happened, order by order, for log level debug."""
 
+    def states(self) -> list[str]:
+        """Book and skew of every trader, for log level debug."""
+
     def problems(self) -> list[str]:
         """What the market data suffered since the last call, in words."""
 
@@ -67,6 +70,10 @@ class Desk(Protocol):
 
     def settle(self) -> None:
         """Let time pass at the venue, without market data, until every request is answered."""
+
+    @property
+    def n_events(self) -> int:
+        """Market messages processed."""
 
     @property
     def n_open(self) -> int:
@@ -123,7 +130,7 @@ class Run:
         self._clock = clock
         self._start = clock()
         self._shown = -SHOW_S
-        self._events = 0
+        self._counted = 0  # events when the rate was last measured
         self._chunk = EVENTS_FIRST
         self._rate = 0.0
         self._signal = ""
@@ -178,7 +185,6 @@ class Run:
                     break
         except MmcoreError as fault:  # the data cannot be read on: keep what was done, say it
             self._end(fault.exit_code, str(fault))
-        self._events += done
         self._judge()
         took = self._clock() - began
         self._resize(done, took)
@@ -229,10 +235,10 @@ class Run:
         if fills:
             self._display.fills(fills)
         if self._debug:
-            self._tell(records)
+            self._tell(self._desk.details(records))
 
-    def _tell(self, records: NDArray[np.void]) -> None:
-        for line in self._desk.details(records):
+    def _tell(self, lines: list[str]) -> None:
+        for line in lines:
             log.debug("%s", line)
 
     def _judge(self) -> None:
@@ -255,10 +261,13 @@ class Run:
         passed = now - self._shown
         if passed < SHOW_S and not force:
             return
+        events = self._desk.n_events
         weight = min(passed / RATE_S, 1.0)
-        self._rate += weight * (self._events / max(passed, 1e-9) - self._rate)
-        self._events = 0
+        self._rate += weight * ((events - self._counted) / max(passed, 1e-9) - self._rate)
+        self._counted = events
         self._shown = now
+        if self._debug:
+            self._tell(self._desk.states())
         self._display.update(self.snapshot())
 
     # -- the end -----------------------------------------------------------------------------

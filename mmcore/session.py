@@ -22,7 +22,7 @@ from . import __version__
 from .errors import ExitCode
 
 if TYPE_CHECKING:  # numpy, sqlite and rich cost 0.2 s: the first line is on the screen before them
-    from .desk import PaperDesk
+    from .paper import PaperDesk
     from .journal import Journal, RunDirectory
     from .progress import Display, Summary
     from .run import Ending, Run
@@ -96,7 +96,7 @@ def _run(
     next_step: str,
 ) -> int:
     from . import logs
-    from .desk import PaperDesk
+    from .paper import PaperDesk
     from .journal import RunDirectory
     from .run import Run
 
@@ -165,7 +165,6 @@ def _journal(config: "Config", desk: "PaperDesk", directory: "RunDirectory") -> 
 
     log = TapeWriter(directory.events, desk.instruments) if config.run.event_log else None
     journal = Journal(directory, log, keep_records=config.run.journal)
-    desk.log_rows = journal.log_events
     journal.describe(
         {
             "started": datetime.now(UTC).isoformat(timespec="milliseconds"),

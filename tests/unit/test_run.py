@@ -75,6 +75,13 @@ class PlainDesk:
     def details(self, records: np.ndarray) -> list[str]:
         return [str(kind) for kind in records["kind"]]
 
+    def states(self) -> list[str]:
+        return ["state"]
+
+    @property
+    def n_events(self) -> int:
+        return self.events - self.left
+
     def problems(self) -> list[str]:
         said, self.trouble = self.trouble, []
         return said

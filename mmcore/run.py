@@ -44,6 +44,18 @@ class Desk(Protocol):
     start_ns: int  # of the first event
     end_ns: int  # where the run is to end, 0 = open
 
+    @property
+    def now_ns(self) -> int:
+        """Engine time, 0 before the first event."""
+
+    @property
+    def start_ns(self) -> int:
+        """Receive time of the first event, 0 before it."""
+
+    @property
+    def end_ns(self) -> int:
+        """Where the run is to end, 0 = open."""
+
     def advance(self, events: int, until_ns: int) -> int:
         """Process up to ``events`` events not after ``until_ns`` (0: any); how many were."""
 
@@ -167,7 +179,7 @@ class Run:
     def snapshot(self) -> Snapshot:
         """The run as it is now."""
         wall_s = self._clock() - self._start
-        share = self._share()
+        share = self._desk.share()
         left_s = wall_s * (1 - share) / share if share > 0 else float("nan")
         return self._desk.snapshot(wall_s, self._rate, left_s)
 
@@ -207,12 +219,6 @@ class Run:
             wanted = int(done * CHUNK_S / took)
             self._chunk = min(max(wanted, EVENTS_MIN, self._chunk // 4), 4 * self._chunk)
             self._chunk = min(self._chunk, EVENTS_MAX)
-
-    def _share(self) -> float:
-        desk = self._desk
-        if desk.end_ns > desk.start_ns:
-            return min((desk.now_ns - desk.start_ns) / (desk.end_ns - desk.start_ns), 1.0)
-        return desk.share()
 
     # -- records, screen, faults -------------------------------------------------------------
 
@@ -284,7 +290,7 @@ class Run:
             self._conclude()
 
     def _conclude(self) -> None:
-        share = self._share()
+        share = self._desk.share()
         if self._signal:
             at = f" at {share:.0%}" if math.isfinite(share) else ""
             self.ending = Ending(ExitCode.INTERRUPTED, f"by {self._signal}{at}")

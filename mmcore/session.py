@@ -22,8 +22,8 @@ from . import __version__
 from .errors import ExitCode
 
 if TYPE_CHECKING:  # numpy, sqlite and rich cost 0.2 s: the first line is on the screen before them
-    from .paper import PaperDesk
     from .journal import Journal, RunDirectory
+    from .paper import PaperDesk
     from .progress import Display, Summary
     from .run import Ending, Run
     from .schema import Config
@@ -56,7 +56,7 @@ def run_config(
             print(f"mmcore {title}: {_opening(config)}", flush=True)
         return _run(config, seconds, json, log_level, require_fills, title, next_step)
     except KeyboardInterrupt as stop:
-        print(f"{stop or 'Ctrl-C'} before the start: nothing was running", file=sys.stderr)
+        print(f"{str(stop) or 'Ctrl-C'} before the start: nothing was running", file=sys.stderr)
         return ExitCode.INTERRUPTED
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -96,8 +96,8 @@ def _run(
     next_step: str,
 ) -> int:
     from . import logs
-    from .paper import PaperDesk
     from .journal import RunDirectory
+    from .paper import PaperDesk
     from .run import Run
 
     level = logs.level_named(log_level)

@@ -367,6 +367,11 @@ cdef class SimLoop:
         return self.c.local_row >= self.c.n_rows and self.c.venue_row >= self.c.n_rows
 
     @property
+    def row(self):
+        """Rows of the block that the traders have seen."""
+        return self.c.local_row
+
+    @property
     def now_ns(self):
         """Latest time processed, ns; 0 before the first event."""
         return self.c.now_ns

@@ -10,17 +10,23 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from ._channel import Latency
 from ._sim import SimLoop
+from ._venue import Venue
 from .errors import ExitCode
-from .events import RECORD, RecordKind, RejectCode, Status, Suppressed
+from .events import EVENT, RECORD, RecordKind, RejectCode, Status, Suppressed
 from .progress import Fill, Snapshot, TraderView, plural, why
-from .reel import NS_PER_S, Reel, Source
 from .run import Verdict
 from .schema import Config
 from .sources import source_of
 from .views import fills_of, record_line, state_lines, trader_view
-from .wiring import build
+from .wiring import Wiring, build
 
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+FOR_EVER = 2**63 - 1
+TIMER_NS = 100 * NS_PER_MS  # a silent market is noticed, held requests are sent, so often
+SETTLE_STEP_NS = 50 * NS_PER_MS
 RECORDS = 65_536  # moved from the ring at a time
 RATE_NS = NS_PER_S  # shortest span over which calls per second are measured
 UNUSABLE = {
@@ -41,19 +47,17 @@ class PaperDesk:
     def __init__(self, config: Config, title: str, seconds: float) -> None:
         self.title = title
         self.market = _market_words(config)
-        self.now_ns = 0
+        self.now_ns = self.start_ns = self.end_ns = 0
+        self.over = False
         self.log_rows: Callable[[NDArray[np.void]], object] = len
         self._plans = config.instruments
-        self._source: Source = source_of(config, seconds=seconds)
-        self._reel = Reel(self._source, seconds)
+        self._source = source_of(config, seconds=seconds)
         self.instruments = self._source.instruments
         self._wiring = build(config, self.instruments)
-        self._loop = SimLoop(
-            self._wiring.markets,
-            self._wiring.traders,
-            (),
-            clock=self._source.clock,
-        )
+        self._loop = _loop(config, self._wiring, self._source.clock)
+        self._length_ns = round(seconds * NS_PER_S)
+        self._block = np.zeros(0, EVENT)
+        self._logged = 0  # rows of the block that the event log has
         self._records = np.zeros(RECORDS, RECORD)
         self._until_ns = 0
         self._n_problems = 0
@@ -63,33 +67,37 @@ class PaperDesk:
 
     # -- the market --------------------------------------------------------------------------
 
-    @property
-    def start_ns(self) -> int:
-        """Receive time of the first event, 0 before it."""
-        return self._reel.start_ns
-
-    @property
-    def end_ns(self) -> int:
-        """Where the run is to end, 0 = open."""
-        return self._reel.end_ns
-
-    @property
-    def over(self) -> bool:
-        """The market has no more events, or ``end_ns`` is reached."""
-        return self._reel.ended
-
     def advance(self, events: int, until_ns: int) -> int:
-        """Process up to ``events`` rows not after ``until_ns`` (0: any); how many were."""
+        """Process up to ``events`` messages not after ``until_ns`` (0: any); how many were."""
         self._until_ns = until_ns
-        rows = self._reel.rows(until_ns)
-        if rows is None:
+        if self._loop.consumed and not self._feed():
             return 0
-        self._loop.feed(rows)
-        count = self._loop.run(events)
-        self.log_rows(rows[:count])
-        self._reel.use(count)
+        limit_ns = min(until_ns or FOR_EVER, self.end_ns or FOR_EVER)
+        count = self._loop.run(events, limit_ns)
+        self._log()
         self.now_ns = self._loop.now_ns
+        # the ring is empty and the block is not: only time can have held the loop back
+        self.over = count == 0 and limit_ns == self.end_ns and not self._loop.consumed
         return count
+
+    def _feed(self) -> bool:
+        """Bind the next block; False at the end of the market."""
+        block = self._source.next_block()
+        if block is None:
+            self.over = True
+            return False
+        if not self.start_ns:
+            self.start_ns = int(block["ts_local_ns"][0])
+            self.end_ns = self.start_ns + self._length_ns if self._length_ns else 0
+        self._block, self._logged = block, 0
+        self._loop.feed(block)
+        return True
+
+    def _log(self) -> None:
+        seen = self._loop.row
+        if seen > self._logged:
+            self.log_rows(self._block[self._logged : seen])
+            self._logged = seen
 
     def drain(self) -> NDArray[np.void]:
         """The records since the last call, RECORD[n] in engine order; valid until the next."""
@@ -104,10 +112,14 @@ class PaperDesk:
         for trader in self._wiring.traders:
             trader.stop()
 
-    def settle(self) -> None:
-        """Let time pass at the venue, without market data, until every request is answered."""
-        self._loop.finish()
+    def settle(self) -> bool:
+        """Let some time pass without market data; True when nothing is open or under way.
+
+        Call again, with the records drained between, until it is.
+        """
+        self._loop.idle(SETTLE_STEP_NS)
         self.now_ns = self._loop.now_ns
+        return self.n_open == 0 and self._loop.under_way == 0
 
     @property
     def n_events(self) -> int:
@@ -116,8 +128,9 @@ class PaperDesk:
 
     @property
     def n_open(self) -> int:
-        """Own orders that are not known to be gone."""
-        return sum(trader.n_open for trader in self._wiring.traders)
+        """Own orders that are not known to be gone: at the trader, or resting at the venue."""
+        seats = zip(self._wiring.traders, self._loop.venues, strict=True)
+        return sum(max(trader.n_open, len(venue.orders())) for trader, venue in seats)
 
     def share(self) -> float:
         """How much of the market is behind us, 0 to 1; nan when it has no end."""
@@ -238,3 +251,21 @@ def _market_words(config: Config) -> str:
     if market.source == "synthetic":
         return f"synthetic {market.preset}, seed {market.seed}"
     return plural(len(market.files), "tape")
+
+
+def _loop(config: Config, wiring: Wiring, clock: str) -> SimLoop:
+    """The compiled loop, with a simulated venue and its latency for each trader."""
+    model = config.simulation
+    venues, latencies = [], []
+    for i, instrument in enumerate(wiring.instruments):
+        venues.append(Venue(instrument.spec(i), queue=model.queue_model, exponent=model.exponent))
+        latencies.append(
+            Latency(
+                round(model.entry_latency_ms * NS_PER_MS),
+                round(model.response_latency_ms * NS_PER_MS),
+                jitter_ns=round(model.jitter_ms * NS_PER_MS),
+                seed=config.market.seed + i,
+                cancel_extra_ns=round(model.cancel_extra_ms * NS_PER_MS),
+            )
+        )
+    return SimLoop(wiring.traders, venues, latencies, clock=clock, timer_ns=TIMER_NS)

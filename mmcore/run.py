@@ -31,6 +31,7 @@ from .progress import Display, Fill, Snapshot
 CHUNK_S = 0.05  # of wall time in the compiled loop, between two looks at the world
 EVENTS_FIRST = 2_000
 EVENTS_MIN, EVENTS_MAX = 16, 1 << 20
+SETTLES_MAX = 1200  # a minute of market time for the last answers
 SHOW_S = 0.2  # between two snapshots; displays thin them out further
 RATE_S = 1.0  # time constant of the events per second shown
 
@@ -38,11 +39,7 @@ RATE_S = 1.0  # time constant of the events per second shown
 class Desk(Protocol):
     """Markets, traders and the venues they trade at; `mmcore.paper.PaperDesk` is one."""
 
-    title: str
-    market: str  # where the data come from, in words
-    now_ns: int  # engine time, 0 before the first event
-    start_ns: int  # of the first event
-    end_ns: int  # where the run is to end, 0 = open
+    log_rows: Callable[[NDArray[np.void]], object]  # is given every market row processed
 
     @property
     def now_ns(self) -> int:
@@ -80,8 +77,8 @@ class Desk(Protocol):
     def stop(self) -> None:
         """Ask every trader to cancel all and to quote no more."""
 
-    def settle(self) -> None:
-        """Let time pass at the venue, without market data, until every request is answered."""
+    def settle(self) -> bool:
+        """Let time pass at the venue, without market data; True when every request is answered."""
 
     @property
     def n_events(self) -> int:
@@ -282,8 +279,11 @@ class Run:
         """Stop the traders, wait for every answer, verify; decide how the run ended."""
         self._stopping = True
         self._desk.stop()
-        self._desk.settle()
-        self._record()
+        for _ in range(SETTLES_MAX):
+            settled = self._desk.settle()
+            self._record()
+            if settled:
+                break
         self._judge()
         self._show(force=True)
         if not self.ending.cause:

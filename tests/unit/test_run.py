@@ -89,9 +89,10 @@ class PlainDesk:
     def stop(self) -> None:
         self.n_stopped += 1
 
-    def settle(self) -> None:
+    def settle(self) -> bool:
         self.records += [(RecordKind.CANCELLED, self.now_ns)] * self.n_open
         self.n_open = 0
+        return True
 
     def share(self) -> float:
         return 1 - self.left / self.events

@@ -3,6 +3,28 @@ from typing_extensions import disjoint_base
 from ._quotes import Strategy
 from ._spec import SpecBox
 
+def geometric_weights(ratio: float, n: int, reverse: bool = False) -> list[float]:
+    """``n`` shares ratio^i / sum, largest first, or smallest first when ``reverse``.
+
+    Raises ValueError for a ratio outside [0, 1] or n outside 1 to 32.
+    """
+
+def inner_quotes(price: float, spread: float, skew: float) -> tuple[float, float]:
+    """(bid, ask) of the innermost orders of a grid, before rounding.
+
+    price: the centre.  spread: between the two, quote currency.  skew: final, [-1, 1]; without any
+    both are half a spread away, at 1 the bid and at -1 the ask is at the centre.
+    """
+
+def two_sided_prices(
+    price: float, half_spread: float, skew_bps: float = 0.0, skew_application: str = "shift"
+) -> tuple[float, float]:
+    """(bid, ask) of two_sided, before rounding; half_spread in bps of the price.
+
+    skew_application: "shift" multiplies both by 1 + skew_bps / 10000; "width" moves them apart, as
+    the original code did.
+    """
+
 @disjoint_base
 class Quoter:
     """One strategy on one instrument, with its own view and result: the pipeline for Python.
@@ -47,6 +69,12 @@ class Quoter:
 
         The positive grid for a skew of at least 0, else the negative one.  No room limits.
         Raises ValueError for another strategy, a spread not above 0 or a skew outside [-1, 1].
+        """
+
+    def bounds(self, bid_tick: int, ask_tick: int, last_mid: float) -> float:
+        """Half-width of the band around ``last_mid`` that a grid stays for, quote currency.
+
+        bid_tick, ask_tick: the market's best now.  0 for another strategy or without a last mid.
         """
 
     def out_of_bounds(self, last_mid: float) -> bool:

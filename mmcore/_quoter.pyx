@@ -1,11 +1,46 @@
-"""The quoting pipeline for Python: one strategy on one instrument, a view in, quotes out."""
+"""The quoting pipeline for Python: one strategy on one instrument, a view in, quotes out.
+
+Beside it those of its formulas that answer with more than one number.
+"""
 
 from libc.stdint cimport INT64_MAX, int64_t
 from libc.string cimport memset
 
-from ._quotes cimport GRID, Strategy, grid_ladders, grid_out_of_bounds, strategy_quotes
+from ._quotes cimport (
+    GRID, INNER_HEAVY, OUTER_HEAVY, SKEW_SHIFT, SKEW_WIDTH, Strategy, grid_bounds, grid_inner,
+    grid_ladders, grid_out_of_bounds, size_weights, strategy_quotes, two_sided_both,
+)
 from ._spec cimport SpecBox, quantity_of
-from ._types cimport INVERSE, Grid, Spec, View
+from ._types cimport GRID_MAX, INVERSE, Grid, Spec, View
+
+
+def geometric_weights(double ratio, int n, bint reverse=False):
+    """Shares of a budget by a geometric ratio; see ``_quoter.pyi``."""
+    cdef double out[GRID_MAX]
+    if not 0.0 <= ratio <= 1.0 or not 1 <= n <= GRID_MAX:
+        raise ValueError(f"{n} weights of ratio {ratio!r}: expected 1 to {GRID_MAX}, within 0 to 1")
+    size_weights(ratio, n, OUTER_HEAVY if reverse else INNER_HEAVY, out)
+    return [out[i] for i in range(n)]
+
+
+def inner_quotes(double price, double spread, double skew):
+    """(bid, ask) of the innermost orders of a grid; see ``_quoter.pyi``."""
+    cdef double bid, ask
+    if not -1.0 <= skew <= 1.0:
+        raise ValueError(f"skew is {skew!r}: expected within -1 to 1")
+    grid_inner(price, spread, skew, &bid, &ask)
+    return (bid, ask)
+
+
+def two_sided_prices(double price, double half_spread, double skew_bps=0.0,
+                     str skew_application="shift"):
+    """(bid, ask) of two_sided before rounding; see ``_quoter.pyi``."""
+    cdef double bid, ask
+    if skew_application not in ("shift", "width"):
+        raise ValueError(f"skew_application is {skew_application!r}: expected shift or width")
+    two_sided_both(price, half_spread, skew_bps,
+                   SKEW_SHIFT if skew_application == "shift" else SKEW_WIDTH, &bid, &ask)
+    return (bid, ask)
 
 
 cdef class Quoter:
@@ -56,6 +91,11 @@ cdef class Quoter:
         self.view.buy_room = self.view.sell_room = INT64_MAX
         grid_ladders(&self.strategy.c, &self.spec.c, &self.view, spread, skew, &self.grid)
         return self.grid.n_bids + self.grid.n_asks
+
+    def bounds(self, int64_t bid_tick, int64_t ask_tick, double last_mid):
+        """Half-width of the band around ``last_mid`` that a grid stays for, at this touch."""
+        self._look(bid_tick, ask_tick, self.view.position_qty)
+        return grid_bounds(&self.strategy.c, &self.spec.c, &self.view, last_mid)
 
     def out_of_bounds(self, double last_mid):
         """Whether the mid of the last view left the band around ``last_mid``."""

@@ -89,6 +89,9 @@ cdef void grid_ladders(const CStrategy* c, const Spec* spec, const View* view, d
 # because max_bps_diff judges each order.
 cdef bint grid_out_of_bounds(const CStrategy* c, const Spec* spec, const View* view,
                              double last_mid) noexcept nogil
+# Half-width of that band, quote currency; 0 where there is none.
+cdef double grid_bounds(const CStrategy* c, const Spec* spec, const View* view,
+                        double last_mid) noexcept nogil
 
 # The formulas, each also a Python function.
 cpdef double nbsqrt(double x) noexcept nogil                # signed square root
@@ -102,6 +105,11 @@ cpdef double position_component(double position, double max_position, double fac
                                 double half_spread) noexcept nogil      # bps
 cpdef double book_component(double imbalance, double factor, double half_spread) noexcept nogil
 cpdef double skewed_price(double price, double skew_bps) noexcept nogil
+cdef void size_weights(double ratio, int n, int profile, double* out) noexcept nogil  # sum 1
+cdef void grid_inner(double fair, double spread, double skew, double* bid,
+                     double* ask) noexcept nogil            # innermost quotes of a grid
+cdef void two_sided_both(double fair, double half_spread, double skew_bps, int use, double* bid,
+                         double* ask) noexcept nogil        # both quotes of two_sided
 
 cdef class Strategy:
     cdef CStrategy c

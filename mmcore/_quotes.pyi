@@ -49,12 +49,6 @@ def book_component(imbalance: float, factor: float, half_spread: float) -> float
 def skewed_price(price: float, skew_bps: float) -> float:
     """price * (1 + skew_bps / 10000); bid and ask alike, so that both shift together."""
 
-def geometric_weights(ratio: float, n: int, reverse: bool = False) -> list[float]:
-    """``n`` shares ratio^i / sum, largest first, or smallest first when ``reverse``.
-
-    Raises ValueError for a ratio outside [0, 1] or n outside 1 to 32.
-    """
-
 @disjoint_base
 class Strategy:
     """What a trader quotes by; immutable.  Made as one of the two classes below."""

@@ -101,6 +101,30 @@ cpdef double skewed_price(double price, double skew_bps) noexcept nogil:
     return price * (1.0 + skew_bps * 1e-4)
 
 
+cdef void grid_inner(double fair, double spread, double skew, double* bid,
+                     double* ask) noexcept nogil:
+    # Innermost quotes, the spread apart: at the mid for a full skew, half a spread away for none.
+    cdef double retreat = 0.5 * spread * (1.0 - sqrt(fabs(skew)))
+    if skew >= 0.0:
+        bid[0] = fair - retreat
+        ask[0] = bid[0] + spread
+    else:
+        ask[0] = fair + retreat
+        bid[0] = ask[0] - spread
+
+
+cdef void two_sided_both(double fair, double half_spread, double skew_bps, int use, double* bid,
+                         double* ask) noexcept nogil:
+    # The two quotes of two_sided before rounding; bps in, prices out.
+    cdef double h = half_spread * 1e-4
+    if use == SKEW_SHIFT:
+        bid[0] = skewed_price(fair * (1.0 - h), skew_bps)
+        ask[0] = skewed_price(fair * (1.0 + h), skew_bps)
+    else:
+        bid[0] = fair * (1.0 - h - skew_bps * 1e-4)
+        ask[0] = fair * (1.0 + h + skew_bps * 1e-4)
+
+
 # ---- one level ---------------------------------------------------------------------------------
 
 cdef struct Filters:        # of one instrument, prepared once for all levels of a side
@@ -189,7 +213,7 @@ cdef double _inventory_term(const GridParams* p, double signal, double f) noexce
     return -f
 
 
-cdef void _size_weights(double ratio, int n, int profile, double* out) noexcept nogil:
+cdef void size_weights(double ratio, int n, int profile, double* out) noexcept nogil:
     # Shares of a side's budget, innermost first: ratio^i / sum, turned round for outer_heavy.
     cdef double total = 0.0
     cdef double w = 1.0
@@ -249,22 +273,18 @@ cdef void _grid_orders(const GridParams* p, const Spec* spec, const View* view,
     # of at least 0, else the negative one, its mirror image.
     cdef double delta = view.position_value / p.max_position_usd
     cdef double half = 0.5 * p.max_position_usd
-    cdef double retreat = 0.5 * out.spread * (1.0 - sqrt(fabs(out.skew)))
     cdef double reach = p.final_order_distance * out.spread
-    cdef double bid = out.fair - retreat
-    cdef double ask = bid + out.spread
-    cdef double bid_end, ask_end
+    cdef double bid, ask, bid_end, ask_end
     cdef double scratch[GRID_MAX]
     cdef const double* weights_bid = &p.weights_favoured[0]
     cdef const double* weights_ask = &p.weights_other[0]
     cdef const double* swap
     cdef int64_t inside = view.bid_tick
     if p.ratio == RATIO_AGGRESSION:
-        _size_weights(_clip(fabs(out.skew), p.ratio_min, p.ratio_max), p.n, p.profile, scratch)
+        size_weights(_clip(fabs(out.skew), p.ratio_min, p.ratio_max), p.n, p.profile, scratch)
         weights_bid = scratch
+    grid_inner(out.fair, out.spread, out.skew, &bid, &ask)
     if out.skew < 0.0:
-        ask = out.fair + retreat
-        bid = ask - out.spread
         swap = weights_bid
         weights_bid = weights_ask
         weights_ask = swap
@@ -327,7 +347,6 @@ cdef uint32_t _two_sided_side(const TwoSidedParams* p, const Spec* spec, int64_t
 
 cdef void _two_sided_quotes(const TwoSidedParams* p, const Spec* spec, const View* view,
                             Grid* out) noexcept nogil:
-    cdef double h = p.half_spread * 1e-4
     cdef double bid, ask
     cdef int64_t bid_tick, ask_tick
     if p.skewed:
@@ -335,12 +354,7 @@ cdef void _two_sided_quotes(const TwoSidedParams* p, const Spec* spec, const Vie
             view.position, p.max_absolute_position_size, p.inventory_skew_factor, p.half_spread)
         out.skew_book = book_component(view.imbalance, p.book_imbalance_factor, p.half_spread)
         out.skew = _clip(out.skew_position + out.skew_book, -p.max_skew_bps, p.max_skew_bps)
-    if p.use == SKEW_SHIFT:
-        bid = skewed_price(out.fair * (1.0 - h), out.skew)
-        ask = skewed_price(out.fair * (1.0 + h), out.skew)
-    else:
-        bid = out.fair * (1.0 - h - out.skew * 1e-4)
-        ask = out.fair * (1.0 + h + out.skew * 1e-4)
+    two_sided_both(out.fair, p.half_spread, out.skew, p.use, &bid, &ask)
     out.spread = ask - bid
     bid_tick = min(_outwards(spec, BID, bid / spec.tick_size), tick_down(spec, view.ask_tick))
     ask_tick = max(_outwards(spec, ASK, ask / spec.tick_size), tick_up(spec, view.bid_tick))
@@ -391,12 +405,18 @@ cdef void grid_ladders(const CStrategy* c, const Spec* spec, const View* view, d
         _grid_orders(&c.grid, spec, view, out)
 
 
+cdef double grid_bounds(const CStrategy* c, const Spec* spec, const View* view,
+                        double last_mid) noexcept nogil:
+    if c.kind != GRID or not last_mid > 0.0:
+        return 0.0
+    return c.grid.bounds_factor * _grid_spread(&c.grid, spec, view, last_mid)
+
+
 cdef bint grid_out_of_bounds(const CStrategy* c, const Spec* spec, const View* view,
                              double last_mid) noexcept nogil:
     if c.kind != GRID or not last_mid > 0.0:
         return True
-    return fabs(view.mid - last_mid) > c.grid.bounds_factor * _grid_spread(
-        &c.grid, spec, view, last_mid)
+    return fabs(view.mid - last_mid) > grid_bounds(c, spec, view, last_mid)
 
 
 # ---- owners ------------------------------------------------------------------------------------
@@ -437,18 +457,6 @@ def _whole(str name, value, int low, int high):
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ValueError(f"{name} is {value!r}: expected a whole number within {low} to {high}")
     return value
-
-
-def geometric_weights(ratio, int n, bint reverse=False):
-    """``n`` shares r^i / sum, largest first, or smallest first when ``reverse``.
-
-    Raises ValueError for a ratio outside [0, 1] or n outside 1 to GRID_MAX.
-    """
-    cdef double out[GRID_MAX]
-    _whole("n", n, 1, GRID_MAX)
-    _size_weights(
-        _within("ratio", ratio, 0.0, 1.0), n, OUTER_HEAVY if reverse else INNER_HEAVY, out)
-    return [out[i] for i in range(n)]
 
 
 cdef class Strategy:
@@ -510,10 +518,10 @@ cdef class GridStrategy(Strategy):
     cdef int _sizes(self, profile, favoured, other, bounds) except -1:
         cdef GridParams* p = &self.c.grid
         p.profile = _choice("size_profile", PROFILES, profile)
-        _size_weights(_within("size_ratio_favoured", favoured, 0.0, 1.0), p.n, p.profile,
-                      p.weights_favoured)
-        _size_weights(_within("size_ratio_other", other, 0.0, 1.0), p.n, p.profile,
-                      p.weights_other)
+        size_weights(
+            _within("size_ratio_favoured", favoured, 0.0, 1.0), p.n, p.profile, p.weights_favoured)
+        size_weights(
+            _within("size_ratio_other", other, 0.0, 1.0), p.n, p.profile, p.weights_other)
         if bounds is not None:
             p.ratio = RATIO_AGGRESSION
             p.ratio_min, p.ratio_max = (_within("size_ratio_range", r, 0.0, 1.0) for r in bounds)

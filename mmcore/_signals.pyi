@@ -78,6 +78,24 @@ class Weights:
         vote: str = "halves",
     ) -> None: ...
 
+def skew_signal(
+    imbalances: Sequence[float],
+    *,
+    voi: float = 0.0,
+    ofi: float = 0.0,
+    deep_ofi: Sequence[float] = (),
+    trade_imbalance: float = 0.0,
+    mid: float = 1.0,
+    microprice: float = 1.0,
+    predicted: float = 0.0,
+    weights: Weights | None = None,
+) -> float:
+    """The skew signal from its parts, in [-1, 1]; the same code as :meth:`Signals.skew`.
+
+    imbalances, deep_ofi: by depth, the first is the near one.  mid, microprice, predicted: prices
+    in one unit; predicted 0: no forecast.  Raises ValueError for no depth or too many.
+    """
+
 @disjoint_base
 class Signals:
     """The feature engine of one market.

@@ -393,6 +393,29 @@ cdef class Weights:
         self.c.vote = VOTES[vote]
 
 
+def skew_signal(imbalances, *, double voi=0.0, double ofi=0.0, deep_ofi=(),
+                double trade_imbalance=0.0, double mid=1.0, double microprice=1.0,
+                double predicted=0.0, Weights weights=None):
+    """The skew signal from its parts; see ``_signals.pyi``."""
+    cdef CSignals s
+    cdef SkewWeights w
+    cdef int i
+    if not 1 <= len(imbalances) <= DEPTHS_MAX or len(deep_ofi) > len(imbalances):
+        raise ValueError(f"imbalances has {len(imbalances)} depths: expected 1 to {DEPTHS_MAX}, "
+                         f"and no more of deep_ofi ({len(deep_ofi)})")
+    memset(&s, 0, sizeof(CSignals))
+    s.n_books = 1
+    s.n_depths = len(imbalances)
+    for i in range(s.n_depths):
+        s.imbalance[i] = imbalances[i]
+    for i in range(len(deep_ofi)):
+        s.ofi_deep[i] = deep_ofi[i]
+    s.voi, s.ofi, s.trade_imbalance = voi, ofi, trade_imbalance
+    s.mid, s.microprice, s.predicted = mid, microprice, predicted
+    weights_default(&w)
+    return signals_skew(&s, &w if weights is None else &weights.c)
+
+
 cdef class Signals:
     """The feature engine of one market; arguments and properties in ``_signals.pyi``."""
 

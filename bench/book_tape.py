@@ -97,9 +97,14 @@ class Market:
                 for tick in [t for t in self.sides[side] if side * (t - self.mid) >= 0]:
                     del self.sides[side][tick]
                     out[side].append((tick, 0))
-        for _ in range(min(60, 5 + int(self.random.expovariate(1 / 15.5)))):
+        for _ in range(min(60, 5 + int(self.random.expovariate(1 / 15)))):
             side = BID if self.random.random() < 0.5 else ASK
             out[side].append(self.change(side))
+        for side in (BID, ASK):  # somebody always quotes at the touch of a busy market
+            tick = self.mid - side
+            if tick not in self.sides[side]:
+                self.sides[side][tick] = self.size()
+                out[side].append((tick, self.sides[side][tick]))
         return out[BID], out[ASK]
 
 

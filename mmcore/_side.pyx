@@ -283,8 +283,27 @@ cdef int64_t side_span(const BookSide* s, const Level* levels, int64_t n) noexce
     return high - low
 
 
-cdef void _remove(BookSide* s, int64_t key) noexcept nogil:
-    # Removes the levels from the touch down to `key`, inclusive.
+cdef void _empty(BookSide* s) noexcept nogil:
+    # Word by word: a snapshot every half second must not pay for each level that it replaces.
+    cdef int64_t group, word
+    while s.root != 0:
+        group = lowest_zeros(s.root)
+        while s.sums[group] != 0:
+            word = (group << 6) + lowest_zeros(s.sums[group])
+            s.sums[group] &= s.sums[group] - 1
+            s.words[word] = 0
+            memset(&s.slots[word << 6], 0, 64 * sizeof(int64_t))
+        s.root &= s.root - 1
+    s.best = -1
+    s.n_far = 0
+    s.count = 0
+
+
+cdef void side_clear(BookSide* s, int64_t tick) noexcept nogil:
+    cdef int64_t key = s.sign * tick
+    if tick <= 0:
+        _empty(s)
+        return
     while s.best >= 0 and s.base + s.best >= key:
         s.slots[s.best] = 0
         _vacate(s, s.best)
@@ -293,10 +312,6 @@ cdef void _remove(BookSide* s, int64_t key) noexcept nogil:
     while s.n_far > 0 and s.far[s.n_far - 1].key >= key:
         s.n_far -= 1
         s.count -= 1
-
-
-cdef void side_clear(BookSide* s, int64_t tick) noexcept nogil:
-    _remove(s, s.sign * tick if tick > 0 else INT64_MIN)
     _settle(s)
 
 
@@ -305,7 +320,7 @@ cdef bint side_load(BookSide* s, const Level* levels, int64_t n, int64_t width) 
     # any other order the last of several equal prices counts.
     cdef int64_t i
     cdef int64_t key = INT64_MIN
-    _remove(s, INT64_MIN)
+    _empty(s)
     s.width = width
     for i in range(n):
         if levels[i].qty != 0:

@@ -36,7 +36,7 @@ def _synthetic(config: Config, seconds: float) -> SyntheticSource:
         except ValueError as error:
             raise ConfigError(
                 str(error),
-                where=f"{item.venue}:{item.symbol}",
+                where=f"{config.path}: {item.venue}:{item.symbol}",
                 done="nothing was started",
                 todo="change start_price in [instrument.synthetic], or the tick",
             ) from None

@@ -19,7 +19,7 @@ from .progress import Fill, Snapshot, TraderView, plural, why
 from .run import Verdict
 from .schema import Config
 from .sources import source_of
-from .views import fills_of, record_line, state_lines, trader_view
+from .views import fills_of, names_of, record_line, state_lines, trader_view
 from .wiring import Wiring, build
 
 NS_PER_S = 1_000_000_000
@@ -53,6 +53,7 @@ class PaperDesk:
         self._plans = config.instruments
         self._source = source_of(config, seconds=seconds)
         self.instruments = self._source.instruments
+        self._names = names_of(self.instruments)
         self._wiring = build(config, self.instruments)
         self._loop = _loop(config, self._wiring, self._source.clock)
         self._length_ns = round(seconds * NS_PER_S)
@@ -146,16 +147,19 @@ class PaperDesk:
 
     def fills(self, records: NDArray[np.void]) -> list[Fill]:
         """The fills among ``records``."""
-        return fills_of(records, self.instruments)
+        return fills_of(records, self.instruments, self._names)
 
     def details(self, records: NDArray[np.void]) -> list[str]:
         """What happened, order by order, for log level debug."""
-        return [record_line(row, self.instruments[row["instrument"]]) for row in records]
+        return [
+            record_line(row, self.instruments[row["instrument"]], self._names[row["instrument"]])
+            for row in records
+        ]
 
     def states(self) -> list[str]:
         """Book and skew of every trader, for log level debug."""
         traders, markets = self._wiring.traders, self._wiring.markets
-        wires = zip(self.instruments, self._plans, traders, markets, strict=True)
+        wires = zip(self._names, self.instruments, self._plans, traders, markets, strict=True)
         return [line for wire in wires for line in state_lines(*wire)]
 
     def problems(self) -> list[str]:
@@ -174,6 +178,7 @@ class PaperDesk:
             wall_s=wall_s,
             market_s=max(self.now_ns - self.start_ns, 0) / NS_PER_S,
             events=self.n_events,
+            messages=sum(each.messages for each in counters),
             updates=sum(each.levels for each in counters),
             gaps=sum(each.gaps for each in counters),
             problems=len(self._source.problems),
@@ -189,7 +194,7 @@ class PaperDesk:
         age_s = (now_ns - market.ts_local_ns) / NS_PER_S if market.n_events else float("nan")
         calls_per_s = self._call_rate(i, trader.state()["n_calls"])
         item, plan = self.instruments[i], self._plans[i]
-        return trader_view(item, plan, trader, market, age_s, calls_per_s)
+        return trader_view(self._names[i], item, plan, trader, market, age_s, calls_per_s)
 
     def _call_rate(self, i: int, calls: int) -> float:
         """Calls per second of market time, over the last second or more."""

@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 from .events import Status, Suppressed
 
 QUANTA_PER_ONE = 100_000_000
+SPOKEN_TRADERS = 2  # more have one status line together
 CENT_CURRENCIES = frozenset({"USD", "USDT", "USDC", "FDUSD", "BUSD", "EUR"})
 
 STATUS_WORDS = {
@@ -58,7 +59,7 @@ class Rung:
 class TraderView:
     """One trader at one moment."""
 
-    symbol: str
+    name: str  # the symbol; with its venue where two are called the same
     strategy: str
     base: str
     currency: str  # of the money below
@@ -101,8 +102,9 @@ class Snapshot:
     market: str
     wall_s: float
     market_s: float
-    events: int
-    updates: int
+    events: int  # of every kind
+    messages: int  # about the book
+    updates: int  # levels in them
     gaps: int
     problems: int
     events_per_s: float  # of wall time, over the last second or so
@@ -116,7 +118,7 @@ class Fill:
     """One own fill."""
 
     ts_ns: int
-    symbol: str
+    name: str
     side: int
     quantity: str
     price: str
@@ -198,7 +200,7 @@ def why(bits: Suppressed) -> list[str]:
 
 def fill_text(fill: Fill) -> str:
     word = "bought" if fill.side > 0 else "sold"
-    return f"{fill.symbol} {word} {fill.quantity} at {fill.price}, position {fill.position}"
+    return f"{fill.name} {word} {fill.quantity} at {fill.price}, position {fill.position}"
 
 
 def plural(count: int, word: str) -> str:
@@ -213,23 +215,33 @@ def status_text(snapshot: Snapshot) -> str:
     parts.append(f"{snapshot.events:,} events ({snapshot.events_per_s:,.0f}/s)")
     fills = sum(view.n_fills for view in snapshot.traders)
     parts.append(f"{plural(fills, 'fill')}")
-    for view in snapshot.traders[:6]:
+    views = snapshot.traders
+    if len(views) > SPOKEN_TRADERS:
+        quoting = sum(view.status == Status.OK for view in views)
+        return ", ".join([*parts, f"{quoting} of {len(views)} quoting", f"net {total_net(views)}"])
+    for view in views:
         health = "" if view.status == Status.OK else f" [{STATUS_WORDS[view.status]}]"
         parts.append(
-            f"{view.symbol} {view.n_bids}x{view.n_asks} quotes, "
+            f"{view.name} {view.n_bids}x{view.n_asks} quotes, "
             f"position {view.position:+.{view.quantity_decimals}f}, "
             f"net {money(view.net, view.currency)} {view.currency}{health}"
         )
-    if len(snapshot.traders) > 6:
-        parts.append(f"and {len(snapshot.traders) - 6} more")
     return ", ".join(parts)
+
+
+def total_net(views: Sequence[TraderView]) -> str:
+    """Profit after fees of several traders, one figure a currency."""
+    sums: Counter[str] = Counter()
+    for view in views:
+        sums[view.currency] += view.net
+    return ", ".join(f"{money(net, currency)} {currency}" for currency, net in sums.items())
 
 
 def trader_text(view: TraderView) -> str:
     """The outcome of one trader in one line."""
     gross, fees, net = pnl_parts(view)
     return (
-        f"{view.symbol:<12} {view.position:+.{view.quantity_decimals}f} {view.base}, "
+        f"{view.name:<12} {view.position:+.{view.quantity_decimals}f} {view.base}, "
         f"{plural(view.n_fills, 'fill')}, gross {gross}, fees {fees}, net {net} {view.currency}"
     )
 
@@ -242,16 +254,20 @@ def summary_lines(summary: Summary) -> list[str]:
     fills = sum(view.n_fills for view in shot.traders)
     rate = shot.events / shot.wall_s if shot.wall_s > 0 else 0.0
     problems = f", {plural(shot.problems, 'damaged record')}" if shot.problems else ""
+    book = (
+        f"{plural(shot.messages, 'message')}, {plural(shot.updates, 'update')}, "
+        f"{plural(shot.gaps, 'gap')}{problems}"
+    )
     market = (
-        f"{plural(shot.events, 'message')}, {plural(shot.updates, 'update')}, "
-        f"{plural(shot.gaps, 'gap')}{problems}; {clock(shot.market_s)} of market in "
-        f"{clock(shot.wall_s)} ({rate:,.0f} events/s)"
+        f"{clock(shot.market_s)} with {plural(shot.events, 'event')} in {clock(shot.wall_s)} "
+        f"({rate:,.0f} events/s)"
     )
     trading = f"{plural(quotes, 'quote')}, {plural(requests, 'request')}, {plural(fills, 'fill')}"
     lines = [
         f"ended        {summary.cause}",
         f"orders       {_cancelled_text(summary)}",
         f"market       {market}",
+        f"book         {book}",
         f"trading      {trading}",
         *(trader_text(view) for view in shot.traders),
         f"journal      {summary.journal_hash[:32]}",
@@ -275,11 +291,13 @@ def summary_facts(summary: Summary) -> dict[str, object]:
     shot = summary.snapshot
     return {
         "type": "summary",
+        "ok": summary.exit_code == 0,
         "exit_code": summary.exit_code,
         "cause": summary.cause,
         "cancelled": summary.cancelled,
         "remaining": summary.remaining,
-        "messages": shot.events,
+        "events": shot.events,
+        "messages": shot.messages,
         "updates": shot.updates,
         "gaps": shot.gaps,
         "problems": shot.problems,
@@ -297,7 +315,7 @@ def summary_facts(summary: Summary) -> dict[str, object]:
 def trader_facts(view: TraderView) -> dict[str, object]:
     """One trader for machines; money in units of its currency."""
     return {
-        "symbol": view.symbol,
+        "name": view.name,
         "strategy": view.strategy,
         "status": view.status.name,
         "quotes": view.n_quotes,
@@ -314,6 +332,7 @@ def trader_facts(view: TraderView) -> dict[str, object]:
 
 
 # -- displays --------------------------------------------------------------------------------
+
 
 FILLS_SPOKEN = 8  # single fills told before they are folded
 STATUS_GROWTH = (

@@ -261,9 +261,9 @@ class Run:
 
     def _show(self, force: bool = False) -> None:
         now = self._clock() - self._start
-        passed = now - self._shown
-        if passed < SHOW_S and not force:
+        if now - self._shown < SHOW_S and not force:
             return
+        passed = now - max(self._shown, 0.0)
         events = self._desk.n_events
         weight = min(passed / RATE_S, 1.0)
         self._rate += weight * ((events - self._counted) / max(passed, 1e-9) - self._rate)

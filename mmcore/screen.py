@@ -181,7 +181,7 @@ def _rung(view: TraderView, rung: Rung, most: float, colour: str) -> Text:
 
 
 def _middle(view: TraderView) -> Text:
-    name = f"{view.symbol} {view.strategy}"
+    name = view.name if len(view.name) > 12 else f"{view.name} {view.strategy}"
     if not view.bids or not view.asks:
         return Text(f"{name}  {STATUS_WORDS[view.status]}", style="yellow")
     bid, ask = view.bids[0].price, view.asks[0].price
@@ -244,7 +244,7 @@ def _table(snapshot: Snapshot, focus: int) -> list[Text]:
     shown = views if len(views) <= TABLE_ROWS_MAX else views[: TABLE_ROWS_MAX - 1]
     lines = [
         Text(
-            f"  {'instrument':<14}{'position':>14} {'net':>22} {'fills':>6} {'req/s':>6}  state",
+            f"  {'instrument':<20}{'position':>13} {'net':>18} {'fills':>6} {'req/s':>6}  state",
             style="dim",
         )
     ]
@@ -253,7 +253,7 @@ def _table(snapshot: Snapshot, focus: int) -> list[Text]:
         lines.append(
             Text.assemble(
                 ("> " if i == focus else "  ", "bold"),
-                f"{view.symbol:<14}{view.position:>+14.{view.quantity_decimals}f} {net:>22} ",
+                f"{view.name:<20}{view.position:>+13.{view.quantity_decimals}f} {net:>18} ",
                 f"{view.n_fills:>6} {view.requests_per_s:>6.1f}  ",
                 ("ok" if view.status == Status.OK else view.status.name.lower(), "dim"),
             )

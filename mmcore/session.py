@@ -204,7 +204,7 @@ def _summary(
         journal.summarise(
             i,
             {
-                "symbol": view.symbol,
+                "name": view.name,
                 "quotes": view.n_quotes,
                 "requests": view.n_requests,
                 "fills": view.n_fills,
@@ -219,7 +219,8 @@ def _summary(
     journal.summarise(
         -1,
         {
-            "messages": shot.events,
+            "events": shot.events,
+            "messages": shot.messages,
             "updates": shot.updates,
             "gaps": shot.gaps,
             "market_s": shot.market_s,

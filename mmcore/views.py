@@ -1,7 +1,9 @@
 """Traders and records in the words of people: what the displays and the log are told."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,20 +26,26 @@ RUNGS = 24  # levels of the market read for the ladder; the display picks from t
 REQUEST_WORDS = {RecordKind.PLACE: "place", RecordKind.AMEND: "amend", RecordKind.CANCEL: "cancel"}
 
 
+def names_of(items: Sequence[Instrument]) -> tuple[str, ...]:
+    """What to call each instrument: its symbol; with its venue where two have the same."""
+    counts = Counter(item.symbol for item in items)
+    return tuple(item.symbol if counts[item.symbol] == 1 else str(item) for item in items)
+
+
 def trader_view(
-    item: Instrument, plan: InstrumentConfig, trader: Trader, market: Market, age_s: float,
+    name: str, item: Instrument, plan: InstrumentConfig, trader: Trader, market: Market, age_s: float,
     calls_per_s: float,
 ) -> TraderView:  # fmt: skip
     """One trader as the displays want it.  age_s: of its market data; calls_per_s: to the venue."""
     state, own = trader.state(), trader.orders.open()
     grid = plan.strategy == "grid"
     return TraderView(
-        symbol=item.symbol,
+        name=name,
         strategy=plan.strategy,
         base="contracts" if item.kind == ContractKind.INVERSE else item.base,
         currency=item.settle,
         price_decimals=item.price_decimals,
-        quantity_decimals=item.qty_decimals,
+        quantity_decimals=-int(Decimal(item.lot).normalize().as_tuple().exponent),
         status=Status(state["status"]),
         bids=_rungs(item, market, own, 1),
         asks=_rungs(item, market, own, -1),
@@ -94,7 +102,7 @@ def _rungs(
 
 
 def state_lines(
-    item: Instrument, plan: InstrumentConfig, trader: Trader, market: Market
+    name: str, item: Instrument, plan: InstrumentConfig, trader: Trader, market: Market
 ) -> list[str]:
     """Book and skew of one trader, for log level debug."""
     state, lines = trader.state(), []
@@ -107,17 +115,17 @@ def state_lines(
     if book is not None:
         mid, spread_bps = market.book.mid, market.book.spread_bps
         lines.append(
-            logs.book_line(
-                item.symbol, mid, book.bid_depth, book.ask_depth, book.imbalance, spread_bps
-            )
+            logs.book_line(name, mid, book.bid_depth, book.ask_depth, book.imbalance, spread_bps)
         )
     most = position_max(item, plan, trader, state)
     used = item.quantity(state["position"]) / most if most else 0.0
     parts = state["skew"], state["skew_position"], state["skew_book"]
-    return [*lines, logs.skew_line(item.symbol, *parts, "" if grid else "bps", used)]
+    return [*lines, logs.skew_line(name, *parts, "" if grid else "bps", used)]
 
 
-def fills_of(records: NDArray[np.void], items: Sequence[Instrument]) -> list[Fill]:
+def fills_of(
+    records: NDArray[np.void], items: Sequence[Instrument], names: Sequence[str]
+) -> list[Fill]:
     """The fills among ``records``, in order."""
     fills = []
     for row in records[records["kind"] == RecordKind.FILL]:
@@ -125,7 +133,7 @@ def fills_of(records: NDArray[np.void], items: Sequence[Instrument]) -> list[Fil
         fills.append(
             Fill(
                 int(row["ts_ns"]),
-                item.symbol,
+                names[row["instrument"]],
                 int(row["side"]),
                 item.quantity_text(int(row["qty"])),
                 item.price_text(int(row["tick"])),
@@ -135,19 +143,19 @@ def fills_of(records: NDArray[np.void], items: Sequence[Instrument]) -> list[Fil
     return fills
 
 
-def record_line(row: np.void, item: Instrument) -> str:
+def record_line(row: np.void, item: Instrument, name: str) -> str:
     """One journal record, for log level debug."""
     kind, side = RecordKind(row["kind"]), int(row["side"])
     quantity, price = item.quantity_text(int(row["qty"])), item.price_text(int(row["tick"]))
     if kind in REQUEST_WORDS:
         reason = Reason(row["code"]).name.lower()
-        return logs.request_line(REQUEST_WORDS[kind], side, quantity, item.symbol, price, reason)
+        return logs.request_line(REQUEST_WORDS[kind], side, quantity, name, price, reason)
     if kind in (RecordKind.ACK, RecordKind.AMENDED):
-        return logs.resting_line(side, quantity, item.symbol, price)
+        return logs.resting_line(side, quantity, name, price)
     if kind == RecordKind.FILL:
         position = item.quantity_text(int(row["position"]))
-        return logs.fill_line(side, quantity, item.symbol, price, position)
+        return logs.fill_line(side, quantity, name, price, position)
     if kind == RecordKind.STATUS:
-        return f"{item.symbol} state: {STATUS_WORDS[Status(row['code'])]}"
+        return f"{name} state: {STATUS_WORDS[Status(row['code'])]}"
     code = f" ({RejectCode(row['code']).name.lower()})" if row["code"] else ""
-    return f"{item.symbol} slot {row['slot']}: {kind.name.lower()}{code}"
+    return f"{name} slot {row['slot']}: {kind.name.lower()}{code}"

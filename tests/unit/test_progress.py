@@ -24,7 +24,7 @@ from mmcore.progress import (
 
 def trader(**changes: object) -> TraderView:
     facts: dict[str, object] = {
-        "symbol": "BTCUSDT",
+        "name": "BTCUSDT",
         "strategy": "grid",
         "base": "BTC",
         "currency": "USDT",
@@ -42,6 +42,7 @@ def snapshot(wall_s: float = 1.0, **changes: object) -> Snapshot:
         "wall_s": wall_s,
         "market_s": 10.0,
         "events": 1000,
+        "messages": 700,
         "updates": 5000,
         "gaps": 0,
         "problems": 0,
@@ -150,7 +151,15 @@ def test_printed_profit_adds_up_to_the_last_digit(gross: int, fees: int, currenc
 def test_the_summary_has_every_figure_and_ends_with_what_to_do() -> None:
     lines = summary_lines(summary())
     text = "\n".join(lines)
-    for word in ("1,000 messages", "5,000 updates", "0 gaps", "quotes", "requests", "fills"):
+    for word in (
+        "1,000 events",
+        "700 messages",
+        "5,000 updates",
+        "0 gaps",
+        "quotes",
+        "requests",
+        "fills",
+    ):
         assert word in text
     for word in ("gross", "fees", "net", "events/s", "runs/x", "8 cancelled"):
         assert word in text

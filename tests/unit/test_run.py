@@ -100,7 +100,18 @@ class PlainDesk:
     def snapshot(self, wall_s: float, events_per_s: float, left_s: float) -> Snapshot:
         done = self.events - self.left
         return Snapshot(
-            "plain", "numbers", wall_s, 0.0, done, done, 0, 0, events_per_s, self.share(), left_s
+            "plain",
+            "numbers",
+            wall_s,
+            0.0,
+            done,
+            done,
+            done,
+            0,
+            0,
+            events_per_s,
+            self.share(),
+            left_s,
         )
 
     def verdict(self) -> Verdict:

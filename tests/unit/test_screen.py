@@ -13,7 +13,7 @@ from mmcore.screen import Screen, pick, picture
 
 def trader(symbol: str = "BTCUSDT") -> TraderView:
     return TraderView(
-        symbol=symbol,
+        name=symbol,
         strategy="grid",
         base="BTC",
         currency="USDT",
@@ -40,7 +40,7 @@ def trader(symbol: str = "BTCUSDT") -> TraderView:
 
 def snapshot(count: int = 1, **changes: object) -> Snapshot:
     shot = Snapshot(
-        "demo", "synthetic busy", 1.0, 200.0, 12_345, 54_321, 0, 0, 1234.5, 0.37, 12.3,
+        "demo", "synthetic busy", 1.0, 200.0, 12_345, 9_876, 54_321, 0, 0, 1234.5, 0.37, 12.3,
         tuple(trader(f"COIN{i}USDT") for i in range(count)),
     )  # fmt: skip
     return replace(shot, **changes)  # type: ignore[arg-type]  # a table of fields

@@ -30,7 +30,7 @@ cdef double ACTIVITY_BUSY = 4.0     # lines are congested beyond it; diffusion g
 cdef double FAST_DECAY = 5.0        # per second: memories faster than this feel a burst
 cdef double SLOW_SHARE = 0.3        # prices with slow hands
 cdef double SLOW_CHANCE = 0.06      # that those hands move
-cdef double WIDE_HURRY = 12.0       # a spread wider than two steps closes so much sooner
+cdef double WIDE_HURRY = 12.0       # a spread that takers opened wide closes so much sooner
 
 
 cdef inline double mid_of(const Crowd* c) noexcept nogil:
@@ -156,7 +156,7 @@ cdef void taker(Crowd* c) noexcept nogil:
 
 # --------------------------------------------------------------------------------- quoters
 
-cdef void close_plan(Crowd* c) noexcept nogil:
+cdef void close_plan(Crowd* c, bint after_move) noexcept nogil:
     # an open spread with no move on: the quoters' two-speed clock
     cdef int64_t wide = c.pit.sides[1].best - c.pit.sides[0].best
     cdef double wait
@@ -166,7 +166,7 @@ cdef void close_plan(Crowd* c) noexcept nogil:
         wait = c.taste.close_fast_s
     else:
         wait = c.taste.close_slow_s
-        if wide > 2:
+        if wide > 2 and not after_move:
             wait /= WIDE_HURRY
     c.close_ns = c.pit.now_ns + 1 + <int64_t>(wait * rng_exponential(&c.pit.rng) * 1e9)
 
@@ -207,10 +207,7 @@ cdef void move_begin(Crowd* c) noexcept nogil:
     c.goal = pit_reachable(&c.pit, k, c.goal)
     room = (c.goal - c.pit.sides[k].best) * sign
     if room < 1:
-        c.goal = c.pit.sides[k].best + sign
-        if c.goal != pit_reachable(&c.pit, k, c.goal):
-            return
-        room = 1
+        return      # it has stepped back already; the other side is on its way
     c.heat += c.taste.heat_add
     for m in range(MEMORIES):
         if c.taste.decay[m] > FAST_DECAY:
@@ -233,6 +230,7 @@ cdef void move_on(Crowd* c) noexcept nogil:
         room = (c.goal - c.pit.sides[k].best) * c.move
         if room <= 0:
             c.move = 0
+            close_plan(c, True)
             return
         stride = 1 + <int64_t>(c.stride * rng_exponential(&c.pit.rng))
         step = c.pit.sides[k].best + c.move * min(stride, room)
@@ -351,7 +349,7 @@ cdef void crowd_step(Crowd* c) noexcept nogil:
         move_begin(c)
     if c.move:
         move_on(c)
-    close_plan(c)
+    close_plan(c, False)
     due = c.pit.now_ns >= c.depth_due_ns
     if due:
         c.depth_due_ns += c.depth_ns

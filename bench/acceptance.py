@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from mmcore.instrument import known
 from mmcore.meter import BLOCK_VENUE, LARGE_TICK, SMALL_TICK, Scale, measure
 from mmcore.recording import record
-from mmcore.synthetic import Market, PRESETS, SyntheticSource
+from mmcore.synthetic import PRESETS, Market, SyntheticSource
 
 Range = tuple[float, float]
 

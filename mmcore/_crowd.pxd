@@ -51,6 +51,7 @@ ctypedef struct Taste:      # what mmcore.synthetic.Preset says, in grid steps, 
     double close_fast_chance
     double close_fast_s     # an open spread is closed after about so long
     double close_slow_s
+    double hurry            # a spread wider than two steps closes so much sooner
     double strides          # of the retreating side in a move
     double draws            # levels looked at per depth message
     double draws_width

@@ -28,9 +28,10 @@ cdef double ACTIVITY_MIN = 0.2
 cdef double ACTIVITY_MAX = 12.0
 cdef double ACTIVITY_BUSY = 4.0     # lines are congested beyond it; diffusion grows no more
 cdef double FAST_DECAY = 5.0        # per second: memories faster than this feel a burst
+cdef double SWEEP_MAX = 4.0         # typical queues that a sweep takes
+cdef double GIANT = 20.0            # mean sizes that a level grows to by being resized
 cdef double SLOW_SHARE = 0.3        # prices with slow hands
 cdef double SLOW_CHANCE = 0.06      # that those hands move
-cdef double WIDE_HURRY = 12.0       # a spread that takers opened wide closes so much sooner
 
 
 cdef inline double mid_of(const Crowd* c) noexcept nogil:
@@ -156,7 +157,7 @@ cdef void taker(Crowd* c) noexcept nogil:
 
 # --------------------------------------------------------------------------------- quoters
 
-cdef void close_plan(Crowd* c, bint after_move) noexcept nogil:
+cdef void close_plan(Crowd* c) noexcept nogil:
     # an open spread with no move on: the quoters' two-speed clock
     cdef int64_t wide = c.pit.sides[1].best - c.pit.sides[0].best
     cdef double wait
@@ -166,8 +167,8 @@ cdef void close_plan(Crowd* c, bint after_move) noexcept nogil:
         wait = c.taste.close_fast_s
     else:
         wait = c.taste.close_slow_s
-        if wide > 2 and not after_move:
-            wait /= WIDE_HURRY
+        if wide > 2:
+            wait /= c.taste.hurry
     c.close_ns = c.pit.now_ns + 1 + <int64_t>(wait * rng_exponential(&c.pit.rng) * 1e9)
 
 
@@ -200,6 +201,7 @@ cdef void move_begin(Crowd* c) noexcept nogil:
     cdef int sign = 1 if gap > 0.0 else -1
     cdef int k = 1 if sign > 0 else 0
     cdef int64_t room, queue
+    cdef double size
     cdef int m
     if fabs(gap) <= c.taste.band:
         return
@@ -217,7 +219,8 @@ cdef void move_begin(Crowd* c) noexcept nogil:
     c.close_ns = 0
     if rng_uniform(&c.pit.rng) < c.taste.sweep_chance:
         queue = pit_lots(&c.pit, k, c.pit.sides[k].best)
-        eat(c, sign, (0.6 + 0.4 * rng_uniform(&c.pit.rng)) * queue)
+        size = (0.6 + 0.4 * rng_uniform(&c.pit.rng)) * queue
+        eat(c, sign, min(size, SWEEP_MAX * c.taste.queue))
 
 
 cdef void move_on(Crowd* c) noexcept nogil:
@@ -230,7 +233,6 @@ cdef void move_on(Crowd* c) noexcept nogil:
         room = (c.goal - c.pit.sides[k].best) * c.move
         if room <= 0:
             c.move = 0
-            close_plan(c, True)
             return
         stride = 1 + <int64_t>(c.stride * rng_exponential(&c.pit.rng))
         step = c.pit.sides[k].best + c.move * min(stride, room)
@@ -289,7 +291,8 @@ cdef void redraw(Crowd* c) noexcept nogil:
             continue
         have = pit_lots(&c.pit, k, step)
         if have and rng_uniform(&c.pit.rng) < 0.5 * c.occupancy[d]:
-            u = have * (0.5 + rng_uniform(&p.rng))
+            # resized in proportion, but a giant does not grow for ever
+            u = min(have * (0.5 + rng_uniform(&p.rng)), GIANT * c.level_mean[d])
             pit_rest(p, k, step, max(<int64_t>1, <int64_t>u))
         elif rng_uniform(&c.pit.rng) < c.occupancy[d]:
             pit_rest(&c.pit, k, step, drawn_lots(c, d))
@@ -349,7 +352,7 @@ cdef void crowd_step(Crowd* c) noexcept nogil:
         move_begin(c)
     if c.move:
         move_on(c)
-    close_plan(c, False)
+    close_plan(c)
     due = c.pit.now_ns >= c.depth_due_ns
     if due:
         c.depth_due_ns += c.depth_ns

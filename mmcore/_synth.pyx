@@ -130,6 +130,7 @@ cdef void read_book_taste(Taste* t, object p):
     t.close_fast_chance = p.close_fast_chance
     t.close_fast_s = p.close_fast_s
     t.close_slow_s = p.close_slow_s
+    t.hurry = p.hurry
     t.strides = p.strides
     t.draws = p.draws
     t.draws_width = p.draws_width

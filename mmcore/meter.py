@@ -97,14 +97,16 @@ class Touch:
     def basis_points(self, start: Array, end: Array) -> Array:
         """Mid move between two times."""
         steps: Array = (self.mid[self.at(end)] - self.mid[self.at(start)]) / self.step
-        moved: Array = steps * self.bp
-        return moved
+        bp: Array = steps * self.bp
+        return bp
 
 
 def _weighted_quantiles(x: Array, weight: Array, levels: list[float]) -> Array:
     order = np.argsort(x, kind="stable")
     share = np.cumsum(weight[order])
-    return x[order][np.searchsorted(share, np.array(levels) * share[-1]).clip(0, len(x) - 1)]
+    at = np.searchsorted(share, np.array(levels) * share[-1]).clip(0, len(x) - 1)
+    chosen: Array = x[order][at]
+    return chosen
 
 
 def _acf(x: Array, lag: int) -> float:

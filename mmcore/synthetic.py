@@ -50,7 +50,8 @@ class Preset:
     size_width, big_chance, big, big_exponent, size_max: takers, lognormal with a Pareto tail.
     sweep_chance, chase_chance, burst, prints: what takers do in a move; prints of one taker.
     queue, queue_noise, queue_lean, queue_s, fill, dust_chance, touch_rate (per second): the touch.
-    close_fast_chance, close_fast_s, close_slow_s: an open spread closes; strides: of a move.
+    close_fast_chance, close_fast_s, close_slow_s: an open spread
+    closes, so many times (hurry) sooner when wider than two steps; strides: of a move.
     draws, draws_width, reach, reach_width, depth: levels looked at per message, and how far out.
     level, level_slope, level_peak, level_width, occupied, occupied_far, occupied_peak, keep: the
     levels behind the touch.  grain_s, event_delay_s, latency_least_s, latency_body_s,
@@ -114,6 +115,7 @@ class Preset:
     occupied_far: float
     occupied_peak: float
     keep: float
+    hurry: float = 12.0
     grain_s: float = 0.001
     event_delay_s: float = 0.002
     latency_least_s: float = 0.001
@@ -132,10 +134,10 @@ BUSY = Preset(
     diffusion=36.0, band=72.0, lean=0.35, jump_rate=0.25, jump=60.0, heat_add=6.0, heat_decay=8.0,
     impact=34.0, impact_cap=5.0, push=0.1, taker_rate=2.8,
     weights=(0.10, 0.12, 0.30, 0.20), decays=(0.03, 0.3, 10.5, 330.0),
-    copy=0.72, copy_decay=0.9, sign_lean=0.6,
+    copy=0.77, copy_decay=0.9, sign_lean=0.6,
     size=26.0, size_width=2.0, big_chance=0.07, big=700.0, big_exponent=1.1, size_max=70_000.0,
     sweep_chance=0.95, chase_chance=0.95, burst=1.2, prints=3.5,
-    queue=3300.0, queue_noise=0.5, queue_lean=1.5, queue_s=0.25, fill=0.9, dust_chance=0.15,
+    queue=3300.0, queue_noise=0.5, queue_lean=1.5, queue_s=0.25, fill=0.9, dust_chance=0.2,
     touch_rate=190.0, close_fast_chance=0.93, close_fast_s=0.0012, close_slow_s=0.03, strides=3.0,
     draws=110.0, draws_width=0.85, reach=230.0, reach_width=1.45, depth=1500,
     level=45.0, level_slope=0.45, level_peak=300.0, level_width=1.7,
@@ -161,33 +163,33 @@ BUSY_ETH = Preset(
 # A venue that matches in blocks: Hyperliquid ETH, 2025-12-10.
 BLOCK = Preset(
     tick=0.1, lot_size=0.0001, start=33538, step_s=0.01, depth_s=0.54, depth_chance=1.0,
-    diffusion=3.9, band=5.8, lean=0.4, jump_rate=0.06, jump=6.0, heat_add=2.5, heat_decay=3.0,
+    diffusion=3.9, band=5.8, lean=0.5, jump_rate=0.06, jump=6.0, heat_add=0.6, heat_decay=3.0,
     impact=1.4, impact_cap=3.0, push=0.1, taker_rate=0.36,
     weights=(0.60, 0.05, 0.0, 0.0), decays=(0.15, 100.0, 0.0, 0.0),
-    copy=0.25, copy_decay=1.1, sign_lean=0.8,
+    copy=0.04, copy_decay=1.1, sign_lean=0.8,
     size=700.0, size_width=2.05, big_chance=0.08, big=12_000.0, big_exponent=0.95,
-    size_max=6_000_000.0, sweep_chance=0.3, chase_chance=0.1, burst=0.3, prints=5.0,
-    queue=750_000.0, queue_noise=0.55, queue_lean=3.0, queue_s=1.2, fill=1.0, dust_chance=0.12,
+    size_max=6_000_000.0, sweep_chance=0.2, chase_chance=0.1, burst=0.3, prints=5.0,
+    queue=750_000.0, queue_noise=0.55, queue_lean=2.5, queue_s=0.6, fill=1.0, dust_chance=0.3,
     touch_rate=3.2, close_fast_chance=0.12, close_fast_s=0.05, close_slow_s=0.14, strides=0.4,
     draws=70.0, draws_width=0.25, reach=9.0, reach_width=0.8, depth=60,
     level=560_000.0, level_slope=0.15, level_peak=12.0, level_width=0.9,
     occupied=0.86, occupied_far=0.995, occupied_peak=5.0, keep=0.3,
-    latency_least_s=0.06, latency_body_s=0.0536, congestion_s=(0.0, 0.0),
+    hurry=1.0, latency_least_s=0.06, latency_body_s=0.0536, congestion_s=(0.0, 0.0),
 )  # fmt: skip
 
 # A quiet large-tick spot market: Binance spot NEXOUSDT, 2024-07-23.
 QUIET = Preset(
-    tick=0.001, lot_size=0.01, start=1225, step_s=0.02, depth_s=0.1, depth_chance=0.07,
-    diffusion=0.07, band=1.0, lean=0.0, jump_rate=0.0015, jump=1.6, heat_add=6.0, heat_decay=0.3,
+    tick=0.001, lot_size=0.01, start=1225, step_s=0.02, depth_s=0.1, depth_chance=0.09,
+    diffusion=0.07, band=1.0, lean=0.0, jump_rate=0.001, jump=1.4, heat_add=6.0, heat_decay=0.3,
     impact=0.1, impact_cap=4.0, push=0.3, taker_rate=0.014,
     weights=(0.45, 0.22, 0.15, 0.0), decays=(0.004, 0.055, 57.0, 0.0),
     copy=0.62, copy_decay=1.2, sign_lean=0.0,
     size=3600.0, size_width=1.2, big_chance=0.05, big=30_000.0, big_exponent=1.35,
     size_max=2_200_000.0, sweep_chance=0.75, chase_chance=0.0, burst=0.0, prints=2.1,
-    queue=20_000.0, queue_noise=0.75, queue_lean=1.9, queue_s=60.0, fill=0.3, dust_chance=0.0,
-    touch_rate=0.27, close_fast_chance=0.6, close_fast_s=0.005, close_slow_s=28.0, strides=1.0,
-    draws=1.4, draws_width=0.8, reach=4.0, reach_width=1.35, depth=200,
-    level=120_000.0, level_slope=0.1, level_peak=10.0, level_width=1.5,
+    queue=20_000.0, queue_noise=0.6, queue_lean=1.9, queue_s=60.0, fill=0.3, dust_chance=0.0,
+    touch_rate=0.2, close_fast_chance=0.6, close_fast_s=0.005, close_slow_s=28.0, strides=1.0,
+    draws=0.8, draws_width=0.8, reach=4.0, reach_width=1.35, depth=200,
+    level=120_000.0, level_slope=0.1, level_peak=10.0, level_width=0.9,
     occupied=0.99, occupied_far=0.99, occupied_peak=10.0, keep=0.8,
     grain_s=0.000001,
 )  # fmt: skip

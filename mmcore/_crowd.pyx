@@ -9,7 +9,7 @@ each part reproduces of real markets, and from which tapes, is said in ``synthet
 from libc.math cimport exp, fabs, floor, log, pow, sqrt
 from libc.stdint cimport int64_t, uint64_t
 
-from ._feed cimport TRADE_STREAM, Stream, feed_send, feed_stamp
+from ._feed cimport DEPTH_STREAM, TOUCH_STREAM, TRADE_STREAM, Stream, feed_send, feed_stamp
 from ._pit cimport (
     Pit, Side, pit_behind, pit_lots, pit_move, pit_print, pit_publish, pit_reachable, pit_rest,
     pit_touch,
@@ -426,4 +426,7 @@ cdef void crowd_start(Crowd* c, int64_t start_ns) noexcept nogil:
             if rng_uniform(&c.pit.rng) < c.occupancy[d]:
                 pit_rest(&c.pit, k, c.pit.sides[k].best + (-d if k == 0 else d), drawn_lots(c, d))
     pit_publish(&c.pit, FLAG_SNAPSHOT)
+    # nothing is received before the snapshot
+    c.pit.streams[TOUCH_STREAM].ts_local_ns = c.pit.streams[DEPTH_STREAM].ts_local_ns
+    c.pit.streams[TRADE_STREAM].ts_local_ns = c.pit.streams[DEPTH_STREAM].ts_local_ns
     pit_touch(&c.pit, start_ns)

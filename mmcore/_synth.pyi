@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 class Generator:
     """Rows of a synthetic market of several instruments, in order of receive time.
 
-    presets: a ``synthetic.Preset`` for each instrument, index = ``Event.instrument``.  leaders: for each, the index of
-    the instrument whose latent price it follows (smaller than its own), or -1.  seed: 0 to 2^64-1;
-    the same seed, presets and times give the same rows, in every process on one machine.
+    presets: a ``synthetic.Preset`` for each instrument, index = ``Event.instrument``.  leaders: for
+    each, the index of the instrument whose latent price it follows (smaller than its own), or -1.
+    seed: 0 to 2^64-1; the same seed, presets and times give the same rows, in every process on one
+    machine.
     start_ns: exchange time of the first snapshot.  end_ns: no step is taken beyond it; 0 for ever.
 
     Raises ValueError where a preset starts too near to zero or follows a later one, MemoryError.

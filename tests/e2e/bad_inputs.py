@@ -282,6 +282,67 @@ def tape_cases() -> Iterator[Case]:
             yield Case(f"tape: {name}, {command[0]}", command, files, 3, says)
 
 
+def damage_cases() -> Iterator[Case]:
+    """Recordings with a fault in the middle: read up to it, counted, quoting stopped; never quiet.
+
+    The tape ends before the next snapshot, so these runs end with exit code 3; where one follows,
+    the run goes on and ends with 0.
+    """
+    whole = raw_lines()
+
+    def changed(at: int, line: str | None) -> list[str]:
+        return [*whole[:at], *([] if line is None else [line]), *whole[at + 1 :]]
+
+    last = whole[-1]
+    mended = SNAPSHOT.replace('Id":10', 'Id":30').replace("1723161255000", "1723161255900")
+    bad: list[tuple[str, list[str], int, tuple[str, ...]]] = [
+        ("a torn line", changed(4, whole[4][:50]), 3, ("x.gz:5", "1 damaged record")),
+        ("a line of noise", changed(4, "\x00\x7f" * 30), 3, ("x.gz:5", "1 damaged record")),
+        ("a line missing", changed(4, None), 3, ("sequence broke", "1 gap")),
+        ("a negative price", changed(4, whole[4].replace("60999", "-9")), 3, ("x.gz:5", "-9")),
+        ("a negative size", changed(4, whole[4].replace("1.000", "-1.0")), 3, ("x.gz:5", "-1.0")),
+        ("a price off the grid", changed(4, whole[4].replace("60999.", "6.99")), 3, ("x.gz:5",)),
+        ("a size off the grid", changed(4, whole[4].replace("1.000", "0.00001")), 3, ("x.gz:5",)),
+        ("a price of nan", changed(4, whole[4].replace("60999", "nan")), 3, ("x.gz:5", "nan")),
+        ("lines out of order", [*whole[:3], whole[5], whole[4], *whole[6:]], 3, ("x.gz:5",)),
+        ("no receive time", changed(4, whole[4].partition(" ")[2]), 3, ("x.gz:5",)),
+        ("no snapshot", [line for line in whole if "lastUp" not in line], 3, ("no snapshot",)),
+        ("a crossed book", [*whole[:-1], last.replace("60999.8", "61000.5")], 0, ("crossed",)),
+        ("mended", [*changed(4, whole[4][:50]), mended], 0, ("x.gz:5", "1 damaged record")),
+    ]
+    for name, lines, code, says in bad:
+        files: dict[str, str | bytes] = {
+            "c.toml": USDM.format(file="x.gz", symbol="BTCUSDT"),
+            "x.gz": gzip.compress("\n".join(lines).encode() + b"\n"),
+        }
+        yield Case(f"damage: {name}", ["run", "c.toml"], files, code, says)
+    kept = gzip.compress("\n".join(whole).encode())[:-12]
+    noise = [*changed(4, whole[4][:50]), *(f"{whole[-1][:19]} noise {i}" for i in range(500))]
+    for name, content, says in (
+        ("a compressed file cut off", kept, ("x.gz", "cut off")),
+        ("five hundred lines of noise", "\n".join(noise), ("x.gz:5", "501 damaged records")),
+    ):
+        files = {"c.toml": USDM.format(file="x.gz", symbol="BTCUSDT"), "x.gz": content}
+        yield Case(f"damage: {name}", ["run", "c.toml"], files, 3, says)
+
+
+def recorded_cases() -> Iterator[Case]:
+    """The deliberately damaged files among the recordings, where they are at hand."""
+    for venue, symbol, name, says in (
+        ("binance-usdm", "TRXUSDT", "usdm/*/*/*negative*.csv", ":2: Price -1 is negative"),
+        ("binance-spot", "TRXUSDT", "spot/*/*/*negative*.csv", "Price -1 is negative"),
+    ):
+        for path in sorted((DATA / "binance").glob(name)):
+            text = TAPE.format(file=path, venue=venue) + f'symbol = "{symbol}"\n'
+            for command in ("run", "check"):
+                code = 3 if command == "run" else 2
+                said = (says,) if command == "run" else ("no usable book",)
+                arguments = [command, "c.toml"]
+                yield Case(
+                    f"recorded: {path.name} {command}", arguments, {"c.toml": text}, code, said
+                )
+
+
 def cases() -> list[Case]:
     """Every case; names are unique."""
     made = [
@@ -289,6 +350,8 @@ def cases() -> list[Case]:
         *usage_cases(),
         *below_minimum_cases(),
         *tape_cases(),
+        *damage_cases(),
+        *recorded_cases(),
     ]
     assert len({case.name for case in made}) == len(made)
     return made

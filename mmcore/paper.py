@@ -29,6 +29,7 @@ TIMER_NS = 100 * NS_PER_MS  # a silent market is noticed, held requests are sent
 SETTLE_STEP_NS = 50 * NS_PER_MS
 RECORDS = 65_536  # moved from the ring at a time
 RATE_NS = NS_PER_S  # shortest span over which calls per second are measured
+PROBLEMS_TOLD_MAX = 10  # damaged records told one by one; the rest only count
 UNUSABLE = {
     Status.WARMUP: "no snapshot ever came, so its book was never usable",
     Status.GAP: "the sequence broke and no snapshot came after it",
@@ -164,9 +165,13 @@ class PaperDesk:
 
     def problems(self) -> list[str]:
         """What the market data suffered since the last call, in words."""
-        new = self._source.problems[self._n_problems :]
+        first = self._n_problems
+        new = self._source.problems[first:PROBLEMS_TOLD_MAX]
         self._n_problems += len(new)
-        return [str(problem) for problem in new]
+        told = [str(problem) for problem in new]
+        if first < self._n_problems == PROBLEMS_TOLD_MAX:
+            told.append("further damaged records are counted, not told one by one")
+        return told
 
     def snapshot(self, wall_s: float, events_per_s: float, left_s: float) -> Snapshot:
         """The run as it is now."""
@@ -181,7 +186,7 @@ class PaperDesk:
             messages=sum(each.messages for each in counters),
             updates=sum(each.levels for each in counters),
             gaps=sum(each.gaps for each in counters),
-            problems=len(self._source.problems),
+            problems=self._source.problem_count,
             events_per_s=events_per_s,
             share=self.share(),
             left_s=left_s,

@@ -14,7 +14,7 @@ ARGS ?=
 LINT_PATHS := mmcore adapters tests bench setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow build check format types lint bench docs wheel lock clean
+.PHONY: help demo test slow build check format types lint bench gate docs wheel lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -47,12 +47,17 @@ format: $(VENV)/.tools ## rewrite the Python files in the house format
 bench: build $(VENV)/.test ## the benchmarks, one file per question
 	@set -e; for script in bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS); done
 
+gate: build $(VENV)/.test ## instructions a level of the book, under valgrind, and allocations on the hot path
+	$(BIN)/python bench/instructions.py --gate
+	$(BIN)/python -m pytest --quiet tests/alloc
+
 docs: build $(VENV)/.test ## run every block of the documentation
-	$(BIN)/python -m pytest --quiet README.md CONTRIBUTING.md docs tests/docs $(ARGS)
+	$(BIN)/python -m pytest --quiet tests/docs $(ARGS)
 
 wheel: $(VENV)/.tools ## sdist, and the wheel built from that sdist, in dist/
 	rm -rf dist
 	PIP_CONSTRAINT=$(CURDIR)/$(CONSTRAINTS) $(BIN)/python -m build --outdir dist .
+	rm -rf build *.egg-info
 
 lock: $(VENV)/.venv ## choose today's versions of everything and pin them
 	sh .ci/lock $(PYTHON) $(CONSTRAINTS)
@@ -70,10 +75,13 @@ $(VENV)/.venv:
 	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) could not make a virtual environment: install its venv package (Debian: python3-venv)" >&2; exit 2; }
 	@touch $@
 
+# The build leaves its metadata in the root, where a later run would find it before the installed one
+# and read entry points of another day from it: hence the `rm`.
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS) | $(VENV)/.venv
 	@echo "installing mmcore and what it needs into $(VENV), once"
 	@$(INSTALL) setuptools cython
 	@$(INSTALL) --no-build-isolation --editable .
+	@rm -rf build *.egg-info
 	@touch $@
 
 # A changed setup.py may mean other compiler flags, which neither Cython nor the compiler step notices.
@@ -83,6 +91,7 @@ $(VENV)/.built: $(VENV)/.installed $(SOURCES)
 
 $(VENV)/.test: $(VENV)/.installed
 	@$(INSTALL) --no-build-isolation --editable '.[test]'
+	@rm -rf build *.egg-info
 	@touch $@
 
 $(VENV)/.tools: .ci/tools.txt $(CONSTRAINTS) | $(VENV)/.venv

@@ -68,10 +68,11 @@ def read_npz(path: Path, item: Instrument, number: int = 0) -> Rows:
 
 def _array(path: Path) -> npt.NDArray[np.void]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # opened here, because np.load leaves it open where it is no archive
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             names = archive.files
             data: npt.NDArray[np.void] = archive["data" if "data" in names else names[0]]
-    except (OSError, ValueError, zipfile.BadZipFile, KeyError, IndexError) as error:
+    except (OSError, ValueError, TypeError, zipfile.BadZipFile, KeyError, IndexError) as error:
         raise DataError(f"not a readable .npz archive ({error})", file=path) from None
     columns = {"ev", "exch_ts", "local_ts", "px", "qty"}
     if data.dtype.names is None or not columns <= set(data.dtype.names):

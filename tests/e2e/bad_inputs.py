@@ -240,8 +240,13 @@ SNAPSHOT = (
     '"bids":[["61000.0","1.000"]],"asks":[["61000.1","1.000"]]}'
 )
 DELTA = (
-    '17231612550{i:02d}000000 {{"stream":"btcusdt@depth@0ms","data":{{"e":"depthUpdate","E":1,'
-    '"T":1,"s":"BTCUSDT","U":{first},"u":{last},"pu":{before},"b":[["60999.{i}","1.000"]],"a":[]}}}}'
+    '17231612550{i:02d}000000 {{"stream":"btcusdt@depth@0ms","data":{{"e":"depthUpdate",'
+    '"E":1,"T":1,"s":"BTCUSDT","U":{first},"u":{last},"pu":{before},'
+    '"b":[["60999.{i}","1.000"]],"a":[]}}}}'
+)
+
+ARRAY = b"\x93NUMPY\x01\x00\x76\x00" + (  # three doubles, as numpy saves them without an archive
+    b"{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }".ljust(117) + b"\n" + bytes(24)
 )
 
 
@@ -267,6 +272,7 @@ def tape_cases() -> Iterator[Case]:
         ("prose", "x.txt", b"It was a dark and stormy night.\n" * 9, "BTCUSDT", ("x.txt",)),
         ("other symbol", "x.gz", packed, "ETHUSDT", ("x.gz", "ETHUSDT")),
         ("npz of nothing", "x.npz", b"PK\x05\x06" + b"\0" * 18, "BTCUSDT", ("x.npz",)),
+        ("one bare array", "x.npz", ARRAY, "BTCUSDT", ("x.npz",)),
         ("no npz", "x.npz", b"PK\x03\x04garbage", "BTCUSDT", ("x.npz",)),
         ("torn own tape", "x.tape", b"mmcore tape\n{", "BTCUSDT", ("x.tape",)),
         ("own tape of no rows", "x.tape", b"mmcore tape\n", "BTCUSDT", ("x.tape",)),

@@ -15,7 +15,7 @@ ctypedef struct CLatency:
     int32_t response_row    # where the last look-up over venue_ns ended
     int64_t entry_ns        # constant part, us to the venue
     int64_t response_ns     # constant part, the venue to us
-    int64_t cancel_extra_ns # added to the entry latency of cancels
+    int64_t cancel_extra_ns  # added to the entry latency of cancels
     int64_t jitter_ns       # mean of the addition
     uint64_t seed
     int64_t* sent_ns        # table columns, int64[n_rows]: request leaves us,

@@ -4,7 +4,7 @@ import numpy as np
 
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from ._types cimport Event, Request
 
@@ -151,7 +151,7 @@ cdef class Latency:
         cdef Py_ssize_t i, n
         memset(&self.c, 0, sizeof(CLatency))
         if entry_ns < 0 or response_ns < 0 or jitter_ns < 0:
-            raise ValueError(f"latencies {entry_ns}, {response_ns}, {jitter_ns} ns: expected 0 or more")
+            raise ValueError(f"latencies {entry_ns}, {response_ns}, {jitter_ns} ns: below 0")
         self.c.kind = LATENCY_JITTER if jitter_ns else LATENCY_CONSTANT
         self.c.entry_ns = entry_ns
         self.c.response_ns = response_ns

@@ -1,7 +1,7 @@
 # The matching of a simulated venue: one instrument, one account.
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from ._book cimport CBook
+from ._depth cimport CBook
 from ._queue cimport CQueue, Place
 from ._types cimport Event, Level, Request, Spec
 

@@ -17,7 +17,7 @@ from libc.math cimport round
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint16_t
 from libc.string cimport memmove, memset
 
-from ._book cimport BK_OK, book_apply, book_qty, book_top
+from ._depth cimport BK_OK, book_apply, book_qty, book_top
 from ._queue cimport (
     queue_join,
     queue_level,
@@ -359,7 +359,7 @@ cdef void venue_before(CVenue* v, const Event* e) noexcept nogil:
     # Queue models need what levels showed before; the book alone judges whether the message counts.
     cdef const Level* level = <const Level*>(e + 1)
     cdef const uint16_t* marks
-    cdef int i, s, n
+    cdef int i, s
     v.n_touched = 0
     if e.kind != EV_DEPTH or v.n[0] + v.n[1] + v.n_taken == 0:
         return

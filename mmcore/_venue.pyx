@@ -85,7 +85,7 @@ cdef class Venue:
             raise ValueError(f"fee kind {fee!r}: expected one of {', '.join(FEE_KINDS)}")
         if not 1 <= n_slots <= 65535 or exponent <= 0.0:
             raise ValueError(f"{n_slots} slots, exponent {exponent}: expected 1 to 65535, above 0")
-        self.book = Book() if beside is None else beside.book
+        self.book = Book(spec) if beside is None else beside.book
         v.book = self.book.c
         v.spec = spec.c
         v.rules = rules
@@ -127,12 +127,13 @@ cdef class Venue:
         free(self.c.out)
 
     def market(self, rows):
-        """Apply whole market messages (EVENT rows) at their ``ts_venue_ns``; the answers, EVENT[n]."""
+        """Apply whole messages, EVENT rows, at their ``ts_venue_ns``; the answers, EVENT[n]."""
         return _market(self, rows)
 
     def request(self, request, int64_t ts_ns):
         """Let one REQUEST row arrive at ``ts_ns``; the answers, EVENT[n]."""
-        cdef const unsigned char[::1] view = np.ascontiguousarray(request, REQUEST).reshape(1).view("u1")
+        cdef const unsigned char[::1] view
+        view = np.ascontiguousarray(request, REQUEST).reshape(1).view("u1")
         self.c.n_out = 0
         venue_request(&self.c, <const Request*>&view[0], ts_ns)
         return _answers(&self.c)
@@ -146,7 +147,8 @@ cdef class Venue:
             for i in range(self.c.n[s]):
                 o = &self.c.orders[self.c.index[s][i]]
                 rows[i + s * self.c.n[0]] = (
-                    o.slot, o.generation, o.side, o.tick, o.left, queue_ahead(&self.c.queue, &o.place)
+                    o.slot, o.generation, o.side, o.tick, o.left,
+                    queue_ahead(&self.c.queue, &o.place),
                 )
         return rows
 

@@ -86,8 +86,9 @@ class PaperDesk:
         """Bind the next block; False at the end of the market."""
         block = self._source.next_block()
         if block is None:
-            self.over = True
-            return False
+            self._loop.end()
+            self.over = self._loop.consumed
+            return not self.over
         if not self.start_ns:
             self.start_ns = int(block["ts_local_ns"][0])
             self.end_ns = self.start_ns + self._length_ns if self._length_ns else 0

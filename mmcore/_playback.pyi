@@ -1,0 +1,1 @@
+"""Clock, orders and accounts of a strategy; compiled functions only, see ``_playback.pxd``."""

@@ -1,0 +1,1 @@
+"""Queue position of resting orders; compiled functions only, see ``_queue.pxd``."""

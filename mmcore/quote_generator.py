@@ -195,7 +195,8 @@ class QuoteGenerator:
     """A grid of post-only orders around the market; the document's constructor arguments.
 
     client: the exchange.  asset: quote currency given to the symbol.  leverage.  orders_per_side.
-    final_order_distance: spreads.  rate_limit: batches in any second; a fifth is kept for cancels.
+    final_order_distance: spreads.  rate_limit: batches in any second, at least 2;
+    a fifth, one at least, is kept for cancels.
     options: any other argument of :class:`GridStrategy`.
 
     live_buys_orders and live_sells_orders are best first.  cash: quote currency received less paid
@@ -224,7 +225,8 @@ class QuoteGenerator:
         self.total_order = orders_per_side
         self.final_order_distance = final_order_distance
         self.initial_limit = rate_limit
-        self.rate = RateLimiter(rate_limit, reserve=min(max(rate_limit // 5, 1), rate_limit - 1))
+        # A limit of two is one cancel and one batch: with a reserve nothing could be replaced.
+        self.rate = RateLimiter(rate_limit, reserve=max(rate_limit // 5, 1) * (rate_limit > 2))
         self.live_buys_orders: list[LiveOrder] = []
         self.live_sells_orders: list[LiveOrder] = []
         self.refused: list[tuple[BatchOrder, str]] = []

@@ -203,6 +203,10 @@ def fill_text(fill: Fill) -> str:
     return f"{fill.name} {word} {fill.quantity} at {fill.price}, position {fill.position}"
 
 
+def notice_text(level: Level, text: str) -> str:
+    return text if level == "info" else f"{level}: {text}"
+
+
 def plural(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
@@ -335,6 +339,7 @@ def trader_facts(view: TraderView) -> dict[str, object]:
 
 
 FILLS_SPOKEN = 8  # single fills told before they are folded
+FIRST_S = 0.4
 STATUS_GROWTH = (
     4.0  # after 4 s a line comes every quarter of the time passed, at most a minute apart
 )
@@ -360,6 +365,8 @@ class Lines:
         if self._quiet or snapshot.wall_s < self._next_s:
             return
         now = snapshot.wall_s
+        if now < FIRST_S and not any(view.n_bids + view.n_asks for view in snapshot.traders):
+            return  # the first line shows quotes, if they come soon
         self._next_s = now + min(max(1.0, now / STATUS_GROWTH), STATUS_S_MAX)
         folded = ", ".join(f"{n} {word}" for word, n in sorted(self._folded.items()))
         self._folded.clear()
@@ -380,7 +387,7 @@ class Lines:
         self._notices[text] += 1
         if self._notices[text] <= NOTICES_ALIKE:
             last = " (repeats are counted)" if self._notices[text] == NOTICES_ALIKE else ""
-            self._write(f"{level + ':' if level != 'info' else 'note:'} {text}{last}")
+            self._write(f"{notice_text(level, text)}{last}")
 
     def close(self, summary: Summary | None) -> None:
         for line in repeated(self._notices):

@@ -125,7 +125,7 @@ class Run:
         self,
         desk: Desk,
         display: Display,
-        journal: Journal | None,
+        journal: Journal,
         *,
         speed: float = 0.0,
         debug: bool = False,
@@ -137,6 +137,7 @@ class Run:
         self._speed = speed
         self._debug = debug
         self._clock = clock
+        desk.log_rows = self._log_rows
         self._start = clock()
         self._shown = -SHOW_S
         self._counted = 0  # events when the rate was last measured
@@ -183,9 +184,9 @@ class Run:
     def _step(self) -> float:
         """One chunk; seconds to sleep before the next one."""
         began = self._clock()
-        until_ns = self._target_ns(began)
-        done = 0
+        until_ns = done = 0
         try:
+            until_ns = self._target_ns(began)
             while done < self._chunk and not self._desk.over:
                 n = self._desk.advance(self._chunk - done, until_ns)
                 done += n
@@ -225,20 +226,28 @@ class Run:
             return
         if self._stopping:
             self.cancelled += int((records["kind"] == RecordKind.CANCELLED).sum())
-        if self._journal is not None:
-            # real time may not wait for a disk; anything else waits rather than lose a record
-            real_time = self._speed == 1 and not self._stopping
-            if not self._journal.append(records, wait=not real_time):
-                self._end(
-                    ExitCode.SAFETY,
-                    "the journal's disk is too slow for real time: mmcore stopped quoting",
-                )
-                self._journal.append(records, wait=True)
+        if not self._journal.append(records, wait=self._patient()):
+            self._too_slow()
+            self._journal.append(records)
         fills = self._desk.fills(records)
         if fills:
             self._display.fills(fills)
         if self._debug:
             self._tell(self._desk.details(records))
+
+    def _log_rows(self, rows: NDArray[np.void]) -> None:
+        if not self._journal.log_events(rows, wait=self._patient()):
+            self._too_slow()
+            self._journal.log_events(rows)
+
+    def _patient(self) -> bool:
+        """Whether to wait for the disk: not in real time, unless nothing is quoted any more."""
+        return self._speed != 1 or self._stopping
+
+    def _too_slow(self) -> None:
+        self._end(
+            ExitCode.SAFETY, "the disk is too slow for real time: mmcore stopped quoting to be safe"
+        )
 
     def _tell(self, lines: list[str]) -> None:
         for line in lines:
@@ -248,7 +257,7 @@ class Run:
         """Notices about the data; the end when the disk or a limit says so."""
         for text in self._desk.problems():
             self._display.notice("warning", text)
-        if self._journal is not None and self._journal.failure:
+        if self._journal.failure:
             self._end(ExitCode.SAFETY, self._journal.failure)
         verdict = self._desk.verdict()
         if verdict.exit_code == ExitCode.SAFETY:
@@ -305,8 +314,7 @@ class Run:
     def _leave(self) -> None:
         """The second signal: no more waiting."""
         self._display.close(None)
-        if self._journal is not None:
-            self._journal.flush()
+        self._journal.flush()
         print(f"left at once: {self._desk.n_open} own orders may remain at the simulated venue")
         sys.stdout.flush()
         os._exit(ExitCode.INTERRUPTED)

@@ -27,6 +27,7 @@ from .progress import (
     clock,
     fill_text,
     money,
+    notice_text,
     plural,
     pnl_parts,
     repeated,
@@ -40,7 +41,7 @@ TABLE_ROWS_MAX = 6
 VALUE_WIDTH = 25  # of a figure in the panel, at 80 columns
 NOTICE_ROWS = 2
 FOCUS_S = 5.0  # each of several instruments has the ladder for so long
-REFRESH_S = 0.4
+REFRESH_S = 0.45
 LEVEL_STYLES = {"info": "", "warning": "yellow", "error": "bold red"}
 
 
@@ -51,7 +52,7 @@ class Screen:
         self._console = console or Console()
         self._notices: Counter[str] = Counter()
         self._recent: deque[tuple[Level, str]] = deque(maxlen=NOTICE_ROWS)
-        self._kept: dict[str, Level] = {}  # warnings and errors, to be printed again at the end
+        self._kept: dict[str, Level] = {}  # to be printed again at the end
         self._next_s = 0.0
         self._live = Live(
             console=self._console,
@@ -80,13 +81,12 @@ class Screen:
     def notice(self, level: Level, text: str) -> None:
         self._notices[text] += 1
         self._recent.append((level, text))
-        if level != "info":
-            self._kept[text] = level
+        self._kept[text] = level
 
     def close(self, summary: Summary | None) -> None:
         self._live.stop()
         for text, level in self._kept.items():
-            self._print(f"{level}: {text}", LEVEL_STYLES[level])
+            self._print(notice_text(level, text), LEVEL_STYLES[level])
         for line in repeated(self._notices):
             self._print(line)
         for line in summary_lines(summary) if summary is not None else ():

@@ -33,9 +33,14 @@ def names_of(items: Sequence[Instrument]) -> tuple[str, ...]:
 
 
 def trader_view(
-    name: str, item: Instrument, plan: InstrumentConfig, trader: Trader, market: Market, age_s: float,
+    name: str,
+    item: Instrument,
+    plan: InstrumentConfig,
+    trader: Trader,
+    market: Market,
+    age_s: float,
     calls_per_s: float,
-) -> TraderView:  # fmt: skip
+) -> TraderView:
     """One trader as the displays want it.  age_s: of its market data; calls_per_s: to the venue."""
     state, own = trader.state(), trader.orders.open()
     grid = plan.strategy == "grid"

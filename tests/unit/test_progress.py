@@ -31,6 +31,7 @@ def trader(**changes: object) -> TraderView:
         "price_decimals": 1,
         "quantity_decimals": 3,
         "status": Status.OK,
+        "n_bids": 4,
     }
     return TraderView(**(facts | changes))  # type: ignore[arg-type]  # a table of fields
 
@@ -183,3 +184,16 @@ def test_words_and_times() -> None:
     ]
     assert why(Suppressed(0)) == []
     assert all(why(bit) for bit in Suppressed)
+
+
+def test_the_first_line_waits_a_moment_for_quotes() -> None:
+    said: list[str] = []
+    lines = Lines(said.append)
+    silent = (trader(n_bids=0),)
+    lines.update(snapshot(wall_s=0.0, traders=silent))
+    lines.update(snapshot(wall_s=0.2))
+    assert len(said) == 1
+    lines = Lines(said.append)
+    lines.update(snapshot(wall_s=0.1, traders=silent))
+    lines.update(snapshot(wall_s=0.45, traders=silent))
+    assert len(said) == 2

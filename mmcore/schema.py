@@ -40,6 +40,18 @@ SYMBOLS: dict[str, tuple[str, ...]] = {
     "synthetic": ("BTCUSDT", "ETHUSDT"),
 }
 
+# Where a synthetic market of an asset starts, quote currency: about what it cost when the tapes
+# were recorded.  Others start at their preset's own price.
+START_PRICES = {
+    "BTC": 61_716.7,
+    "DOGE": 0.105,
+    "ETH": 2_681.39,
+    "NEXO": 1.225,
+    "SOL": 152.0,
+    "TRX": 0.128,
+    "WLFI": 0.21,
+}
+
 
 class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where market data come from."""
@@ -219,7 +231,13 @@ class SyntheticConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ] = None
     start_price: Annotated[
         float | None,
-        Key("quote", "the preset is scaled to it", above=0, most=1e9, auto="the preset's"),
+        Key(
+            "quote",
+            "the preset is scaled to it",
+            above=0,
+            most=1e9,
+            auto="the asset's usual, or the preset's",
+        ),
     ] = None
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ConfigError
 from .instrument import Instrument
 from .listing import instrument_of
+from .schema import START_PRICES
 
 if TYPE_CHECKING:
     from .schema import Config, InstrumentConfig
@@ -31,8 +32,10 @@ def _synthetic(config: Config, seconds: float) -> SyntheticSource:
     markets = []
     for item in config.instruments:
         preset = item.synthetic.preset or config.market.preset
+        instrument = instrument_of(item)
+        price = item.synthetic.start_price or START_PRICES.get(instrument.base)
         try:
-            markets.append(market(instrument_of(item), preset, item.synthetic.start_price))
+            markets.append(market(instrument, preset, price))
         except ValueError as error:
             raise ConfigError(
                 str(error),

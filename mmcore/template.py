@@ -9,20 +9,8 @@ from typing import get_args
 
 from .config import loads
 from .errors import UsageError
-from .schema import SPOT_VENUES, SYMBOLS, Venue
+from .schema import SPOT_VENUES, START_PRICES, SYMBOLS, Venue
 from .spelling import nearest
-
-# Where the synthetic market starts for assets other than the presets' own, in quote currency: the
-# order of magnitude is what matters, because ticks and lots are fixed.
-START_PRICES = {
-    "BTC": 61_716.0,
-    "DOGE": 0.105,
-    "ETH": 2_681.0,
-    "NEXO": 1.225,
-    "SOL": 152.0,
-    "TRX": 0.128,
-    "WLFI": 0.21,
-}
 
 
 def text_for(venue: str = "synthetic", symbol: str = "BTCUSDT") -> str:

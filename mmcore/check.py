@@ -3,12 +3,13 @@
 The ladder that each strategy would quote is computed by the compiled strategy itself, at the touch
 that the configured market shows in its first seconds.  Every statement is one of three: ``ok``, a
 ``note`` (works, but look at it), or a ``fault`` (cannot work as written, with the repair).  A
-report with a fault ends the command with exit code 2.
+report with a fault ends the command with exit code 2, or 3 where the market data are to blame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any, NamedTuple
@@ -30,12 +31,16 @@ COLORS = {"ok": "\033[32m", "note": "\033[33m", "fault": "\033[31m"}
 
 
 class Finding(NamedTuple):
-    """One statement: status ``ok``, ``note`` or ``fault``; the repair, "" where none is needed."""
+    """One statement: status ``ok``, ``note`` or ``fault``; the repair, "" where none is needed.
+
+    exit_code: of the command, where this is a fault.
+    """
 
     status: str
     about: str
     text: str
     repair: str = ""
+    exit_code: ExitCode = ExitCode.CONFIG
 
 
 class Order(NamedTuple):
@@ -62,10 +67,10 @@ class Report:
     ladders: dict[str, list[Order]] = field(default_factory=dict)
 
     @property
-    def exit_code(self) -> int:
-        """0, or 2 with a fault."""
-        wrong = any(finding.status == "fault" for finding in self.findings)
-        return ExitCode.CONFIG if wrong else ExitCode.OK
+    def exit_code(self) -> ExitCode:
+        """0, or that of the first fault: 2 for the configuration, 3 for the market's data."""
+        codes = [finding.exit_code for finding in self.findings if finding.status == "fault"]
+        return codes[0] if codes else ExitCode.OK
 
     @property
     def next(self) -> str:
@@ -116,22 +121,23 @@ def check(config: Config) -> Report:
     """
     report = Report(config.path)
     source = source_of(config, seconds=SECONDS)
-    try:
+    with closing(source):
         samples = look(source, SECONDS)
-    finally:
-        source.close()
+        damage = source.problem_count
     for item, sample in zip(config.instruments, samples, strict=True):
         about = f"{item.venue}:{item.symbol}, strategy {item.strategy}"
         if not sample.ts_ns:
             text = "the market shows no usable book in its beginning"
-            report.findings.append(
-                Finding("fault", about, text, "begin the tape where a snapshot is")
-            )
+            repair = "begin the tape where a snapshot is"
+            report.findings.append(Finding("fault", about, text, repair, ExitCode.DATA))
             continue
         ladder = Ladder(item, sample)
         report.ladders[about] = ladder.orders
         for status, text, repair in _statements(config, ladder):
             report.findings.append(Finding(status, about, text, repair))
+    if damage:
+        first = f"{damage} damaged record(s) in the beginning, first: {source.problems[0]}"
+        report.findings.append(Finding("note", "data", first, "they will be skipped and counted"))
     report.findings += _account(config, samples)
     return report
 

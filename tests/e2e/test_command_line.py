@@ -1,0 +1,156 @@
+"""The command line: quick, short, the same exit codes everywhere, and no traceback on Ctrl-C."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mmcore import commands
+from mmcore.commands import execute
+
+SMALL = '[[instrument]]\nsymbol = "BTCUSDT"\n'
+COMMANDS = [[], ["demo"], ["run"], ["check"], ["init"], ["tape"], ["tape", "info"]]
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
+}
+
+
+def mmcore(*arguments, cwd=None, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "mmcore", *arguments],
+        cwd=cwd,
+        env={**ENVIRONMENT, **options},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def quickest(*arguments, cwd=None):
+    """Seconds of the best of five: what the program needs, not what the machine was doing."""
+    took = []
+    for _ in range(5):
+        began = time.perf_counter()
+        mmcore(*arguments, cwd=cwd)
+        took.append(time.perf_counter() - began)
+    return min(took)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_is_short_and_names_what_it_takes(command, capsys):
+    assert execute([*command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("Usage: python -m mmcore")
+    assert len(text.splitlines()) <= 30
+
+
+def test_help_is_quick_and_loads_nothing_heavy():
+    assert quickest("--help") < 0.25
+    heavy = {"numpy", "msgspec", "rich", "orjson", "sqlite3", "asyncio"}
+    code = (
+        "import sys\nfrom mmcore.commands import execute\nexecute(['--help'])\n"
+        f"loaded = {heavy!r} & set(sys.modules)\nsys.exit(str(loaded) if loaded else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_configuration_error_is_there_at_once(tmp_path):
+    (tmp_path / "c.toml").write_text(SMALL + "kapa = 1\n")
+    assert quickest("run", "c.toml", cwd=tmp_path) < 0.4
+
+
+def test_version_says_whether_the_core_is_there():
+    done = mmcore("--version")
+    assert done.returncode == 0
+    assert "compiled core: active" in done.stdout
+    assert re.match(r"mmcore: \d+\.\d+\.\d+ \(distribution mmcore-maker\)\n", done.stdout)
+
+
+def test_version_names_another_distribution_of_that_name(tmp_path, monkeypatch, capsys):
+    other = tmp_path / "mmcore-9.9.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: mmcore\nVersion: 9.9\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert execute(["--version"]) == 0
+    assert "another distribution named mmcore (9.9)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--version", "--json"],
+        ["init", "new.toml", "--json"],
+        ["check", "c.toml", "--json"],
+        ["run", "c.toml", "--seconds", "2", "--json"],
+    ],
+    ids=" ".join,
+)
+def test_machines_get_json_and_the_next_step(arguments, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.toml").write_text(SMALL)
+    assert execute(arguments) == 0
+    answers = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert answers[-1]["next"]
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["init", "n.toml"], ["check", "c.toml"]])
+def test_people_get_the_next_step(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.toml").write_text(SMALL)
+    assert execute(arguments) == 0
+    assert re.search(r"^next: ", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_a_name_in_an_environment_variable_is_checked_too(tmp_path):
+    (tmp_path / "c.toml").write_text(SMALL)
+    done = mmcore("run", "c.toml", cwd=tmp_path, MMCORE_LOG="loud")
+    assert done.returncode == 2
+    assert "'debug'" in done.stderr
+
+
+def test_a_defect_is_one_sentence_and_a_file(tmp_path, monkeypatch, capsys):
+    def broken(*_arguments, **_options):
+        raise RuntimeError("what nobody foresaw\nand more")
+
+    monkeypatch.setattr(commands, "_version", broken)
+    monkeypatch.setattr(commands.tempfile, "tempdir", str(tmp_path))
+    assert execute(["--version"]) == 1
+    text = capsys.readouterr().err
+    assert "Traceback" not in text and len(text.splitlines()) == 1
+    (file,) = tmp_path.iterdir()
+    assert str(file) in text
+    assert "Traceback" in file.read_text()
+
+
+@pytest.mark.parametrize("delay_s", [0.05, 0.08, 0.12, 0.16, 0.2, 0.3])
+def test_ctrl_c_while_loading_ends_quietly(delay_s, tmp_path):
+    (tmp_path / "c.toml").write_text(SMALL)
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "mmcore", "run", "c.toml"],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    # the interpreter itself is there once mmcore's first module has been loaded
+    while "mmcore.errors" not in process.stderr.readline():
+        assert process.poll() is None
+    time.sleep(delay_s)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert re.search("SIGINT|Ctrl-C", errors + out)

@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,6 +32,7 @@ from .progress import Display, Fill, Snapshot
 CHUNK_S = 0.05  # of wall time in the compiled loop, between two looks at the world
 EVENTS_FIRST = 2_000
 EVENTS_MIN, EVENTS_MAX = 16, 1 << 20
+SIGNALS: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 SETTLES_MAX = 1200  # a minute of market time for the last answers
 SHOW_S = 0.2  # between two snapshots; displays thin them out further
 RATE_S = 1.0  # time constant of the events per second shown
@@ -329,22 +331,20 @@ class _Signals:
     def __init__(self, loop: asyncio.AbstractEventLoop, handler: Callable[[str], None]) -> None:
         self._loop = loop
         self._handler = handler
-        self._before: dict[int, object] = {}
+        self._before = {number: signal.getsignal(number) for number in SIGNALS}
 
     def __enter__(self) -> None:
-        for number, name in ((signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")):
+        for number, name in SIGNALS.items():
             try:
                 self._loop.add_signal_handler(number, self._handler, name)
             except NotImplementedError:  # Windows
-                self._before[number] = signal.signal(number, self._forward)
+                signal.signal(number, self._forward)
 
     def __exit__(self, *_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if number in self._before:
-                signal.signal(number, self._before[number])  # type: ignore[arg-type]  # as it was
-            else:
+        for number, before in self._before.items():
+            with suppress(NotImplementedError):  # Windows
                 self._loop.remove_signal_handler(number)
+            signal.signal(number, before)
 
     def _forward(self, number: int, _frame: object) -> None:
-        name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
-        self._loop.call_soon_threadsafe(self._handler, name)
+        self._loop.call_soon_threadsafe(self._handler, SIGNALS[number])

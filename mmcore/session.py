@@ -8,7 +8,6 @@ disk stopped it; 130 Ctrl-C or SIGTERM.
 import logging
 import os
 import platform
-import signal
 import sys
 from contextlib import closing
 from dataclasses import asdict
@@ -29,10 +28,6 @@ if TYPE_CHECKING:  # numpy, sqlite and rich cost 0.2 s: the first line is on the
     from .schema import Config
 
 
-def _interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt("SIGTERM")
-
-
 def run_config(
     config: "Config",
     *,
@@ -50,16 +45,9 @@ def run_config(
     exit code 3.  title: names the run directory.  next_step: for the last lines; the default fits
     `run`.  Raises MmcoreError for whatever keeps the run from starting.
     """
-    before = signal.signal(signal.SIGTERM, _interrupt)  # as Ctrl-C, until the loop listens
-    try:
-        if not json:
-            print(f"mmcore {title}: {_opening(config)}", flush=True)
-        return _run(config, seconds, json, log_level, require_fills, title, next_step)
-    except KeyboardInterrupt as stop:
-        print(f"{str(stop) or 'Ctrl-C'} before the start: nothing was running", file=sys.stderr)
-        return ExitCode.INTERRUPTED
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    if not json:
+        print(f"mmcore {title}: {_opening(config)}", flush=True)
+    return _run(config, seconds, json, log_level, require_fills, title, next_step)
 
 
 def run_demo(*, json: bool = False, log_level: str | None = None) -> int:

@@ -157,7 +157,7 @@ def test_the_event_log_replayed_gives_the_same_requests(
 
 def test_a_log_is_short_and_starts_at_once(tmp_path: Path, write: Callable[..., Path]) -> None:
     began = time.monotonic()
-    process = start(tmp_path, "run", str(write(speed=5.0)))
+    process = start(tmp_path, "run", str(write(speed=5.0, seconds=8.0)))
     assert process.stdout is not None
     assert "simulated orders, no network" in process.stdout.readline()
     assert time.monotonic() - began < 2.0  # 0.1 s on a quiet machine
@@ -293,3 +293,14 @@ def test_debug_tells_orders_book_and_skew(tmp_path: Path, write: Callable[..., P
 def test_a_quiet_level_keeps_the_summary(tmp_path: Path, write: Callable[..., Path]) -> None:
     _, out, _ = run(tmp_path, "run", str(write(seconds=5.0)), "--log-level", "error")
     assert out.splitlines()[1].startswith("ended") and "fill " not in out
+
+
+def test_a_loss_limit_stops_the_run_with_exit_code_5(
+    tmp_path: Path, write: Callable[..., Path]
+) -> None:
+    config = write(seconds=300.0)
+    config.write_text(config.read_text() + "\n[instrument.limits]\nmax_loss = 0.5\n")
+    code, out, err = run(tmp_path, "run", str(config))
+    assert (code, err) == (5, "")
+    assert "synthetic:BTCUSDT lost more than its limits allow" in out
+    assert "the venue holds none of ours" in out

@@ -201,6 +201,28 @@ def test_a_signal_cancels_everything_and_says_so_at_once(
     assert (kinds[-10:] == RecordKind.CANCELLED).all()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_handlers_are_as_before_when_the_run_is_over(journal: Journal) -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    end_of(Run(PlainDesk(10), Said(), journal))
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_a_second_signal_leaves_at_once_and_names_what_may_remain(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left: list[int] = []
+    monkeypatch.setattr(os, "_exit", left.append)
+    desk = PlainDesk(10)
+    run = Run(desk, Said(), journal)
+    desk.advance(5, 0)
+    run.interrupt("Ctrl-C")
+    assert left == []
+    run.interrupt("Ctrl-C")
+    assert left == [ExitCode.INTERRUPTED]
+    assert "left at once: 10 own orders may remain" in capsys.readouterr().out
+
+
 def read_records_of(journal: Journal) -> np.ndarray:
     return read_records(journal._directory.journal)
 

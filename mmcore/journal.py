@@ -51,7 +51,8 @@ CREATE TABLE summary (
     trader INTEGER NOT NULL, key TEXT NOT NULL, value, PRIMARY KEY (trader, key)
 ) WITHOUT ROWID;
 """
-_INSERT = f"INSERT INTO record VALUES ({', '.join('?' * (len(_FIELDS) + 1))})"  # noqa: S608  our own names
+_MARKS = ", ".join("?" * (len(_FIELDS) + 1))
+_INSERT = f"INSERT INTO record VALUES ({_MARKS})"  # noqa: S608  question marks only
 
 Value = int | float | str | None
 

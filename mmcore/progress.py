@@ -168,13 +168,14 @@ def pnl_parts(view: TraderView) -> tuple[str, str, str]:
     """Gross, fees and net as text; gross - fees = net holds in the printed digits too."""
     if view.currency in CENT_CURRENCIES:
         one = QUANTA_PER_ONE // 100
-        gross = (cents(view.net) + cents(view.fees)) * one
+        total = (cents(view.net) + cents(view.fees)) * one
         return (
-            money(gross, view.currency),
+            money(total, view.currency),
             money(cents(view.fees) * one, view.currency),
             money(cents(view.net) * one, view.currency),
         )
-    return tuple(money(q, view.currency) for q in (view.gross, view.fees, view.net))  # type: ignore[return-value]  # three in, three out
+    gross, fees, net = (money(q, view.currency) for q in (view.gross, view.fees, view.net))
+    return gross, fees, net
 
 
 def clock(seconds: float) -> str:
@@ -316,7 +317,7 @@ def summary_facts(summary: Summary) -> dict[str, object]:
     }
 
 
-def trader_facts(view: TraderView) -> dict[str, object]:
+def trader_facts(view: TraderView) -> dict[str, str | int | float | list[str]]:
     """One trader for machines; money in units of its currency."""
     return {
         "name": view.name,

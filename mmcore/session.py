@@ -23,7 +23,7 @@ from .errors import ExitCode
 if TYPE_CHECKING:  # numpy, sqlite and rich cost 0.2 s: the first line is on the screen before them
     from .journal import Journal, RunDirectory
     from .paper import PaperDesk
-    from .progress import Display, Summary
+    from .progress import Display, Snapshot, Summary
     from .run import Ending, Run
     from .schema import Config
 
@@ -182,28 +182,37 @@ def _summary(
     next_step: str,
 ) -> "Summary":
     """Write the end of the run into its journal and close that; what is to be told."""
-    from .progress import QUANTA_PER_ONE, Summary
+    from .progress import Summary
 
     shot = run.snapshot()
-    code, warning = ending.exit_code, ending.warning
-    if code == ExitCode.OK and require_fills and not any(view.n_fills for view in shot.traders):
-        code = ExitCode.DATA
-    for i, view in enumerate(shot.traders):
-        journal.summarise(
-            i,
-            {
-                "name": view.name,
-                "quotes": view.n_quotes,
-                "requests": view.n_requests,
-                "fills": view.n_fills,
-                "position": view.position,
-                "currency": view.currency,
-                "pnl_gross": view.gross / QUANTA_PER_ONE,
-                "fees": view.fees / QUANTA_PER_ONE,
-                "pnl_net": view.net / QUANTA_PER_ONE,
-            },
-        )
+    filled = any(view.n_fills for view in shot.traders)
+    if require_fills and not filled and ending.exit_code == ExitCode.OK:
+        ending.exit_code = ExitCode.DATA
     journal.flush()
+    if journal.failure and ending.exit_code in (ExitCode.OK, ExitCode.DATA):
+        ending.exit_code, ending.cause = ExitCode.SAFETY, journal.failure
+    _keep(journal, shot, ending)
+    journal.close()
+    return Summary(
+        snapshot=shot,
+        exit_code=ending.exit_code,
+        cause=ending.cause,
+        cancelled=run.cancelled,
+        remaining=run.n_open,
+        journal_hash=journal.hash,
+        directory=str(directory),
+        next=next_step or _next_step(ending.exit_code),
+        warning=ending.warning,
+    )
+
+
+def _keep(journal: "Journal", shot: "Snapshot", ending: "Ending") -> None:
+    """Fill table ``summary``: trader by trader, and -1 for the whole run."""
+    from .progress import trader_facts
+
+    for i, view in enumerate(shot.traders):
+        facts = trader_facts(view)
+        journal.summarise(i, {k: v for k, v in facts.items() if not isinstance(v, list)})
     journal.summarise(
         -1,
         {
@@ -215,24 +224,10 @@ def _summary(
             "wall_s": shot.wall_s,
             "records": journal.n_records,
             "journal_hash": journal.hash,
-            "exit_code": int(code),
+            "exit_code": int(ending.exit_code),
             "cause": ending.cause,
             "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
         },
-    )
-    journal.close()
-    if journal.failure and code == ExitCode.OK:
-        code, ending.cause = ExitCode.SAFETY, journal.failure
-    return Summary(
-        snapshot=shot,
-        exit_code=code,
-        cause=ending.cause,
-        cancelled=run.cancelled,
-        remaining=run.n_open,
-        journal_hash=journal.hash,
-        directory=str(directory),
-        next=next_step or _next_step(code),
-        warning=warning,
     )
 
 

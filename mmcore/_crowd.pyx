@@ -180,6 +180,7 @@ cdef void close_due(Crowd* c) noexcept nogil:
     cdef int64_t step = pit_reachable(&c.pit, k, c.pit.sides[1 - k].best + away)
     cdef int64_t d = (old - step) * away
     cdef double scale = c.taste.queue * c.taste.fill
+    cdef double stays
     cdef int64_t due = c.close_ns
     c.close_ns = 0
     if d <= 0:
@@ -188,7 +189,8 @@ cdef void close_due(Crowd* c) noexcept nogil:
     if rng_uniform(&c.pit.rng) < c.taste.dust_chance:
         scale = c.taste.size
     pit_rest(&c.pit, k, step, touch_lots(c, k, scale))
-    if rng_uniform(&c.pit.rng) >= max(c.taste.keep, c.occupancy[min(d, c.taste.depth)]):
+    stays = max(c.taste.keep, c.occupancy[min(d, c.taste.depth)])
+    if d > c.pit.window or rng_uniform(&c.pit.rng) >= stays:
         pit_rest(&c.pit, k, old, 0)
     elif c.taste.keep <= 0.5:
         pit_rest(&c.pit, k, old, drawn_lots(c, d))

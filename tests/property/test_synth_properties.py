@@ -138,6 +138,36 @@ def test_depth_messages_chain_and_give_the_generators_own_book(preset, seed):
         assert book.sides[side] == dict(own.tolist())
 
 
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=SEEDS,
+    depth=st.sampled_from([1, 3, 60]),
+    wilder=st.floats(1.0, 60.0),
+    keep=st.floats(0.0, 1.0),
+    bigger=st.floats(1.0, 100.0),
+)
+def test_a_market_that_leaps_out_of_its_book_keeps_the_rules(seed, depth, wilder, keep, bigger):
+    wild = replace(
+        PRESETS["busy"],
+        depth=depth,
+        diffusion=36.0 * wilder,
+        jump=60.0 * wilder,
+        jump_rate=5.0,
+        keep=keep,
+        big=700.0 * bigger,
+        latency_body_s=0.02,
+    )
+    source = SyntheticSource([Market(BTC, wild)], seconds=2.0, seed=seed)
+    rows = rows_of_source(source)
+    heads = heads_of(rows)
+    assert np.all(np.diff(rows["ts_local_ns"][heads]) >= 0)
+    book = NaiveBook()
+    for head in heads[rows["kind"][heads] == Kind.DEPTH]:
+        book.apply(rows, head)
+    for side in (1, -1):
+        assert book.sides[side] == dict(source.generator.levels(0, side).tolist())
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 @settings(max_examples=5, deadline=None)
 @given(seed=SEEDS)
@@ -300,7 +330,7 @@ def test_a_follower_moves_with_its_leader():
         own = best[best["instrument"] == instrument]
         at = np.searchsorted(own["ts_venue_ns"], grid) - 1
         moves.append(np.diff(np.log(own["tick"][at].astype(float))))
-    assert 0.5 < np.corrcoef(moves[0], moves[1])[0, 1] < 0.85
+    assert 0.45 < np.corrcoef(moves[0], moves[1])[0, 1] < 0.85
 
 
 @pytest.fixture(scope="module", params=["busy", "block", "quiet"])

@@ -70,8 +70,10 @@ def _opening(config: "Config") -> str:
     names = ", ".join(
         f"{item.venue} {item.symbol} ({item.strategy})" for item in config.instruments
     )
-    origin = config.market.preset if config.market.source == "synthetic" else "tape"
-    return f"{names}; {config.market.source} market {origin}, simulated orders, no network"
+    market = config.market
+    files = f"{len(market.files)} tape{'' if len(market.files) == 1 else 's'}"
+    origin = f"synthetic market {market.preset}" if market.source == "synthetic" else files
+    return f"{names}; {origin}, simulated orders, no network"
 
 
 def _run(

@@ -85,8 +85,9 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS) | $(VENV)/.venv
 	@touch $@
 
 # A changed setup.py may mean other compiler flags, which neither Cython nor the compiler step notices.
+FLAGS_CHANGED = $(and $(wildcard $@),$(filter setup.py,$?))
 $(VENV)/.built: $(VENV)/.installed $(SOURCES)
-	@$(if $(filter setup.py,$?),CYTHON_FORCE_REGEN=1) $(BIN)/python setup.py --quiet build_ext --inplace $(if $(filter setup.py,$?),--force)
+	@$(if $(FLAGS_CHANGED),CYTHON_FORCE_REGEN=1) $(BIN)/python setup.py --quiet build_ext --inplace $(if $(FLAGS_CHANGED),--force)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.installed

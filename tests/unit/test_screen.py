@@ -105,7 +105,10 @@ def test_a_book_without_a_side_says_so() -> None:
     assert "book has one side only" in "\n".join(text(shot))
 
 
-def test_the_screen_gives_back_the_terminal_with_notices_and_summary() -> None:
+def test_the_screen_gives_back_the_terminal_with_notices_and_summary(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")  # a dumb terminal has no second screen to give back
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=80, height=24)
     screen = Screen(console)

@@ -177,6 +177,8 @@ class Terms:
         A mark price is an average and lies between ticks; it is the one price that may.
         """
         value = Fraction(self._plain(price, "mark price"))
+        if value >= 10**9:
+            raise self.refuse(f"mark price {price} has too many digits", harmless=True)
         tick = round(value / Fraction(self.item.tick))
         quanta = int(value * 10**8)
         return self.row(Kind.MARK, ts_venue_ns, ts_local_ns, tick=tick, aux=quanta)
@@ -186,6 +188,8 @@ class Terms:
         if not isinstance(rate, str):
             raise self.refuse(f"funding rate {rate!r} is not a decimal text", harmless=True)
         value = Fraction(self._plain(rate.removeprefix("-"), "funding rate"))
+        if value >= 10**3:
+            raise self.refuse(f"funding rate {rate} has too many digits", harmless=True)
         scaled = round(-value * 10**12 if rate.startswith("-") else value * 10**12)
         return self.row(Kind.FUNDING, ts_venue_ns, ts_local_ns, aux=scaled, seq=stamp_ns)
 

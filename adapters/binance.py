@@ -45,9 +45,7 @@ class _Binance(JsonDecoder):
             return NO_ROWS
         terms = self.book_of(message.get("s"))
         with terms.naming(harmless=name != "depthUpdate"):
-            for key in NUMBERS:
-                if key in message:
-                    whole(message, key)
+            _check_numbers(message)
             return reader(self, terms, message, ts_local_ns)
 
     def _stamp(self, message: Mapping[str, Any], *, needed: bool) -> int:
@@ -64,6 +62,7 @@ class _Binance(JsonDecoder):
         else:
             raise DecodeError("a depth snapshot that does not say of which instrument")
         with terms.naming():
+            _check_numbers(message)
             stamp = self._stamp(message, needed=False)
             return self._levels(
                 terms, message, ("bids", "asks"), stamp, ts_local_ns,
@@ -133,6 +132,12 @@ class _Binance(JsonDecoder):
         "bookTicker": _best,
         "markPriceUpdate": _mark,
     }
+
+
+def _check_numbers(message: Mapping[str, Any]) -> None:
+    for key in NUMBERS:
+        if key in message:
+            whole(message, key)
 
 
 class BinanceUsdm(_Binance):

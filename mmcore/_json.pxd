@@ -66,6 +66,10 @@ cdef inline bint take(Cursor* c, int character) noexcept nogil:
     return True
 
 
+cdef inline bint at_end(Cursor* c) noexcept nogil:
+    return True if peek(c) == 0 and c.p == c.end else fail(c, SC_MALFORMED)
+
+
 cdef inline bint string(Cursor* c, Span* out) noexcept nogil:
     # A string of plain ASCII without escapes; anything richer is left to JSON.
     cdef const uint8_t* p

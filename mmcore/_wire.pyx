@@ -8,9 +8,9 @@ not sure of (a repeated key, another kind of message) it leaves to the JSON deco
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp
 
-from ._json cimport (SC_FULL, SC_MALFORMED, SC_MISSING, SC_OFF_GRID, SC_OK, SC_SYMBOL, SC_UNSURE,
-                     SC_DIGITS, SC_ZERO, Cursor, Span, decimal, fail, integer, next_key, peek,
-                     skip, skip_word, string, take)
+from ._json cimport (SC_DIGITS, SC_FULL, SC_MALFORMED, SC_MISSING, SC_OFF_GRID, SC_OK, SC_SYMBOL,
+                     SC_UNSURE, SC_ZERO, Cursor, Span, at_end, decimal, fail, integer, next_key,
+                     peek, skip, skip_word, string, take)
 from ._types cimport ASK, BID, EV_BEST, EV_DEPTH, EV_TRADE, Level
 
 cdef enum:                  # indices into CScan.number; their bits in `seen`
@@ -42,6 +42,10 @@ cdef enum:                  # bits of `seen`
     SEEN_STREAM = 1 << 20
     SEEN_LEVELS = 1 << 21
     SEEN_ORIGIN = 1 << 22
+    SEEN_B = 1 << 24        # keys "b" and "a", whatever their value
+    SEEN_A = 1 << 26
+    SEEN_GROUP = 1 << 25    # "a" as a number: the id of an aggTrade
+    SEEN_LONG = 1 << 23     # "bids" and "asks" in full: only REST spells them so
 
 cdef extern from *:
     """
@@ -52,7 +56,6 @@ cdef extern from *:
     const int64_t MS_MAX
     const int64_t US_MIN
     const int64_t US_MAX
-
 
 # ---- values with a scale --------------------------------------------------------------------
 
@@ -144,16 +147,24 @@ cdef inline bint spelled(const Span* span, const char* word, int n) noexcept nog
 
 
 cdef inline bint number_at(CScan* s, Cursor* c, int index) noexcept nogil:
+    cdef int ch = peek(c)
+    if ch != c'-' and (ch < c'0' or ch > c'9'):
+        return fail(c, SC_UNSURE)       # perhaps a kind of message that is not ours
     return mark(s, c, 1 << index) and integer(c, &s.number[index])
+
+
+cdef inline bint word_at(CScan* s, Cursor* c, uint64_t bit, Span* out) noexcept nogil:
+    if peek(c) != c'"':
+        return fail(c, SC_UNSURE)
+    return mark(s, c, bit) and string(c, out)
 
 
 cdef inline bint text_at(CScan* s, Cursor* c, int index) noexcept nogil:
     # Decimals are read after the walk, when the symbol is known; here only their place is kept.
     cdef Span span
-    if peek(c) != c'"':
-        return fail(c, SC_MALFORMED)
+    peek(c)
     s.text[index].p = c.p
-    return mark(s, c, 1 << (SEEN_TEXT + index)) and string(c, &span)
+    return word_at(s, c, 1 << (SEEN_TEXT + index), &span)
 
 
 cdef int find_scale(const CScan* s, const uint8_t* p, int n) noexcept nogil:
@@ -170,7 +181,7 @@ cdef int find_scale(const CScan* s, const uint8_t* p, int n) noexcept nogil:
 cdef bint symbol_at(CScan* s, Cursor* c) noexcept nogil:
     cdef Span span
     cdef int found
-    if not (mark(s, c, SEEN_SYMBOL) and string(c, &span)):
+    if not word_at(s, c, SEEN_SYMBOL, &span):
         return False
     found = find_scale(s, span.p, span.n)
     if found < 0:
@@ -236,24 +247,29 @@ cdef inline bint maker_at(CScan* s, Cursor* c) noexcept nogil:
     if not mark(s, c, 1 << N_MAKER):
         return False
     s.number[N_MAKER] = peek(c) == c't'
+    if not s.number[N_MAKER] and peek(c) != c'f':
+        return fail(c, SC_UNSURE)
     return skip_word(c, b"true", 4) if s.number[N_MAKER] else skip_word(c, b"false", 5)
 
 
 cdef inline bint polymorph_at(CScan* s, Cursor* c, int side) noexcept nogil:
     # "b" and "a" are levels in depth, a price in bookTicker; "a" is the id of an aggTrade.
     cdef int ch = peek(c)
+    if not mark(s, c, SEEN_B if side == BID else SEEN_A):
+        return False
     if ch == c'[':
         return side_at(s, c, side, False)
     if ch == c'"':
         return text_at(s, c, T_BID if side == BID else T_ASK)
-    if side == ASK:
-        return number_at(s, c, N_ID)
-    return skip(c, 4)
+    if side == BID:
+        return skip(c, 4)
+    s.seen |= SEEN_GROUP
+    return number_at(s, c, N_ID)
 
 
 cdef bint binance_letter(CScan* s, Cursor* c, int letter) noexcept nogil:
     if letter == c'e':
-        return mark(s, c, SEEN_NAME) and string(c, &s.name)
+        return word_at(s, c, SEEN_NAME, &s.name)
     if letter == c'E':
         return number_at(s, c, N_EVENT_TIME)
     if letter == c's':
@@ -281,7 +297,7 @@ cdef bint binance_letter(CScan* s, Cursor* c, int letter) noexcept nogil:
     if letter == c'm':
         return maker_at(s, c)
     if letter == c'X':
-        return mark(s, c, SEEN_ORIGIN) and string(c, &s.form)
+        return word_at(s, c, SEEN_ORIGIN, &s.form)
     return skip(c, 4)
 
 
@@ -290,10 +306,9 @@ cdef bint binance_word(CScan* s, Cursor* c, const Span* key) noexcept nogil:
         return number_at(s, c, N_PREVIOUS)
     if spelled(key, b"lastUpdateId", 12):
         return number_at(s, c, N_SNAPSHOT)
-    if spelled(key, b"bids", 4):
-        return side_at(s, c, BID, False)
-    if spelled(key, b"asks", 4):
-        return side_at(s, c, ASK, False)
+    if spelled(key, b"bids", 4) or spelled(key, b"asks", 4):
+        s.seen |= SEEN_LONG
+        return side_at(s, c, BID if key.p[0] == c'b' else ASK, False)
     if spelled(key, b"symbol", 6):
         return symbol_at(s, c)
     return skip(c, 4)
@@ -316,7 +331,7 @@ cdef bint binance_object(CScan* s, Cursor* c, bint top) noexcept nogil:
             if not binance_letter(s, c, key.p[0]):
                 return False
         elif top and spelled(&key, b"stream", 6):
-            if not (mark(s, c, SEEN_STREAM) and string(c, &stream)):
+            if not word_at(s, c, SEEN_STREAM, &stream):
                 return False
         elif top and spelled(&key, b"data", 4):
             if s.seen & ~(<int>SEEN_STREAM):
@@ -329,18 +344,16 @@ cdef bint binance_object(CScan* s, Cursor* c, bint top) noexcept nogil:
 
 cdef bint binance_depth(CScan* s, Cursor* c) noexcept nogil:
     cdef uint64_t need = SEEN_SYMBOL | SEEN_BIDS | SEEN_ASKS | 1 << N_FIRST | 1 << N_LAST
-    if s.dialect == BINANCE_FUTURES:
-        need |= 1 << N_PREVIOUS
+    need |= 1 << N_PREVIOUS if s.dialect == BINANCE_FUTURES else 0
     if (s.seen & need) != need:
         return fail(c, SC_MISSING)
+    if s.seen & SEEN_LONG:
+        return fail(c, SC_UNSURE)
     if s.number[N_FIRST] > s.number[N_LAST]:
         return fail(c, SC_MALFORMED)
     s.kind = EV_DEPTH
     s.seq = s.number[N_LAST]
-    if s.dialect == BINANCE_FUTURES:
-        s.aux = s.number[N_PREVIOUS]
-    else:
-        s.aux = s.number[N_FIRST] - 1
+    s.aux = s.number[N_PREVIOUS] if s.dialect == BINANCE_FUTURES else s.number[N_FIRST] - 1
     return late_sides(s, c, False)
 
 
@@ -348,7 +361,7 @@ cdef bint binance_snapshot(CScan* s, Cursor* c, int hint) noexcept nogil:
     # The REST answer does not always say whose book it is: the caller knows.
     if (s.seen & (SEEN_BIDS | SEEN_ASKS)) != (SEEN_BIDS | SEEN_ASKS):
         return fail(c, SC_MISSING)
-    if s.seen & (SEEN_DATA | SEEN_NAME):
+    if s.seen & (SEEN_DATA | SEEN_NAME | SEEN_A | SEEN_B):
         return fail(c, SC_UNSURE)
     if not (s.seen & SEEN_SYMBOL):
         if hint < 0:
@@ -370,6 +383,8 @@ cdef bint binance_trade(CScan* s, Cursor* c) noexcept nogil:
         return fail(c, SC_MISSING)
     if s.seen & SEEN_ORIGIN and not spelled(&s.form, b"MARKET", 6):
         return fail(c, SC_UNSURE)
+    if (s.name.n == 8) != (s.seen & SEEN_GROUP != 0):
+        return fail(c, SC_UNSURE)       # the id stands under the other kind's key
     s.kind = EV_TRADE
     s.seq = s.number[N_ID]
     s.side = ASK if s.number[N_MAKER] else BID
@@ -392,10 +407,8 @@ cdef bint binance_best(CScan* s, Cursor* c) noexcept nogil:
 cdef bint binance(CScan* s, Cursor* c, int hint) noexcept nogil:
     cdef int stamp
     cdef bint good
-    if not binance_object(s, c, True):
+    if not (binance_object(s, c, True) and at_end(c)):
         return False
-    if peek(c) != 0 or c.p < c.end:
-        return fail(c, SC_MALFORMED)
     if s.seen & (1 << N_SNAPSHOT):
         good = binance_snapshot(s, c, hint)
     elif not (s.seen & SEEN_NAME):
@@ -458,10 +471,10 @@ cdef bint bybit_walk(CScan* s, Cursor* c) noexcept nogil:
         if key.n < 0:
             return True
         if spelled(&key, b"topic", 5):
-            if not (mark(s, c, SEEN_NAME) and string(c, &s.name)):
+            if not word_at(s, c, SEEN_NAME, &s.name):
                 return False
         elif spelled(&key, b"type", 4):
-            if not (mark(s, c, SEEN_FORM) and string(c, &s.form)):
+            if not word_at(s, c, SEEN_FORM, &s.form):
                 return False
         elif spelled(&key, b"ts", 2):
             if not number_at(s, c, N_EVENT_TIME):
@@ -471,7 +484,7 @@ cdef bint bybit_walk(CScan* s, Cursor* c) noexcept nogil:
                 return False
         elif spelled(&key, b"data", 4):
             # The topic stands first in every frame seen; where it does not, JSON decides.
-            if not (s.seen & SEEN_NAME) or not depth_topic(&s.name):
+            if not s.seen & SEEN_NAME or s.name.n < 10 or memcmp(s.name.p, b"orderbook.", 10) != 0:
                 return fail(c, SC_UNSURE)
             if not (mark(s, c, SEEN_DATA) and bybit_data(s, c)):
                 return False
@@ -479,18 +492,12 @@ cdef bint bybit_walk(CScan* s, Cursor* c) noexcept nogil:
             return False
 
 
-cdef inline bint depth_topic(const Span* topic) noexcept nogil:
-    return topic.n > 10 and memcmp(topic.p, b"orderbook.", 10) == 0
-
-
 cdef bint bybit(CScan* s, Cursor* c) noexcept nogil:
     cdef uint64_t need = (SEEN_NAME | SEEN_FORM | SEEN_SYMBOL | SEEN_BIDS | SEEN_ASKS
                           | 1 << N_LAST | 1 << N_EVENT_TIME)
     cdef int stamp
-    if not bybit_walk(s, c):
+    if not (bybit_walk(s, c) and at_end(c)):
         return False
-    if peek(c) != 0 or c.p < c.end:
-        return fail(c, SC_MALFORMED)
     if not (s.seen & SEEN_DATA):
         return fail(c, SC_UNSURE)
     if (s.seen & need) != need:
@@ -547,7 +554,7 @@ cdef bint hyperliquid_walk(CScan* s, Cursor* c) noexcept nogil:
         if key.n < 0:
             return True
         if spelled(&key, b"channel", 7):
-            if not (mark(s, c, SEEN_NAME) and string(c, &s.name)):
+            if not word_at(s, c, SEEN_NAME, &s.name):
                 return False
         elif spelled(&key, b"data", 4):
             if not (s.seen & SEEN_NAME) or not spelled(&s.name, b"l2Book", 6):
@@ -560,10 +567,8 @@ cdef bint hyperliquid_walk(CScan* s, Cursor* c) noexcept nogil:
 
 cdef bint hyperliquid(CScan* s, Cursor* c) noexcept nogil:
     cdef uint64_t need = SEEN_SYMBOL | SEEN_LEVELS | 1 << N_TIME
-    if not hyperliquid_walk(s, c):
+    if not (hyperliquid_walk(s, c) and at_end(c)):
         return False
-    if peek(c) != 0 or c.p < c.end:
-        return fail(c, SC_MALFORMED)
     if not (s.seen & SEEN_DATA):
         return fail(c, SC_UNSURE)
     if (s.seen & need) != need:

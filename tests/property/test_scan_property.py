@@ -85,31 +85,31 @@ def test_a_decimal_is_read_as_the_standard_library_reads_it_or_refused(text, dec
 
 FRAMES = {
     "binance-usdm": [
-        b'{"stream":"btcusdt@depth@0ms","data":{"e":"depthUpdate","E":1723161256299,'
+        (b'{"stream":"btcusdt@depth@0ms","data":{"e":"depthUpdate","E":1723161256299,'
         b'"T":1723161256298,"s":"BTCUSDT","U":11,"u":15,"pu":9,"b":[["58710.20","0.014"],'
-        b'["61496.50","0.010"]],"a":[["61800.30","3.330"]]}}',
-        b'{"stream":"btcusdt@trade","data":{"e":"trade","E":1,"T":2,"s":"BTCUSDT","t":52,'
-        b'"p":"61800.30","q":"0.006","X":"MARKET","m":false}}',
-        b'{"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":8,"s":"BTCUSDT",'
-        b'"b":"61800.20","B":"2.507","a":"61800.30","A":"2.510","T":5,"E":6}}',
+        b'["61496.50","0.010"]],"a":[["61800.30","3.330"]]}}'),
+        (b'{"stream":"btcusdt@trade","data":{"e":"trade","E":1,"T":2,"s":"BTCUSDT","t":52,'
+        b'"p":"61800.30","q":"0.006","X":"MARKET","m":false}}'),
+        (b'{"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":8,"s":"BTCUSDT",'
+        b'"b":"61800.20","B":"2.507","a":"61800.30","A":"2.510","T":5,"E":6}}'),
         b'{"e":"aggTrade","E":1,"a":16,"s":"BTCUSDT","p":"1.1","q":"10","f":1,"l":2,"T":3,"m":true}',
         b'{"lastUpdateId":5,"E":1,"T":2,"bids":[["58710.2","0.014"]],"asks":[["6.1","0"]]}',
         b'{"e":"markPriceUpdate","E":1562305380000,"s":"BTCUSDT","p":"11794.15","r":"0.0003","T":9}',
     ],
     "binance-spot": [
-        b'{"stream":"x","data":{"e":"depthUpdate","E":1723161255208,"s":"BTCUSDT","U":7,"u":9,'
-        b'"b":[["61737.63000000","0.00000000"]],"a":[]}}',
-        b'{"stream":"x","data":{"u":34,"s":"BTCUSDT","b":"1.21000000","B":"939.7","a":"1.22",'
-        b'"A":"25.60000000"}}',
+        (b'{"stream":"x","data":{"e":"depthUpdate","E":1723161255208,"s":"BTCUSDT","U":7,"u":9,'
+        b'"b":[["61737.63000000","0.00000000"]],"a":[]}}'),
+        (b'{"stream":"x","data":{"u":34,"s":"BTCUSDT","b":"1.21000000","B":"939.7","a":"1.22",'
+        b'"A":"25.60000000"}}'),
     ],
     "bybit-linear": [
-        b'{"topic":"orderbook.50.BTCUSDT","type":"delta","ts":1687940967466,"data":{"s":"BTCUSDT",'
+        (b'{"topic":"orderbook.50.BTCUSDT","type":"delta","ts":1687940967466,"data":{"s":"BTCUSDT",'
         b'"b":[["30247.20","30.028"],["30240.00","0"]],"a":[["30248.70","0"]],"u":177,"seq":66},'
-        b'"cts":1687940967464}',
+        b'"cts":1687940967464}'),
     ],
     "hyperliquid": [
-        b'{"channel":"l2Book","data":{"coin":"BTC","time":1737918794873,"levels":[[{"px":"105055.0",'
-        b'"sz":"3.03622","n":5}],[{"n":1,"sz":"0.1","px":"105056.0"}]]}}',
+        (b'{"channel":"l2Book","data":{"coin":"BTC","time":1737918794873,"levels":[[{"px":"105055.0",'
+        b'"sz":"3.03622","n":5}],[{"n":1,"sz":"0.1","px":"105056.0"}]]}}'),
     ],
 }  # fmt: skip
 SPARE = b'{}[]:,"\\0123456789.-eEtrufalsn \n\x00\x7f\xc3\xa9abuUpq'

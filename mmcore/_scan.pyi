@@ -23,9 +23,10 @@ class Scanner:
         """Stage one frame and return its status; it never raises over what the frame holds.
 
         hint: place in ``scales`` of a frame that does not name its instrument (a REST snapshot).
-        0: staged.  1: not a shape of the fast path, the JSON decoder decides.  Others: refused, in
-        the words of STATUS_TEXT; nothing is staged and nothing was rounded.  O(bytes), about a
-        nanosecond each.
+        0: staged.  1: not a shape of the fast path.  Others: refused, in the words of STATUS_TEXT.
+        Whatever is not 0 goes to the JSON decoder, which names the value; nothing is staged then
+        and nothing was rounded.  Reads no byte outside ``frame``.  O(bytes), about a nanosecond
+        each.
         """
 
     def rows(self, ts_local_ns: int) -> npt.NDArray[np.void]:

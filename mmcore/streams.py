@@ -139,7 +139,10 @@ class Text:
 
 
 class FrameReader:
-    """What both kinds of stream share: frames to rows, and what to do about bad ones."""
+    """What both kinds of stream share: frames to rows, and what to do about bad ones.
+
+    alone: the recording holds one instrument only, so that a frame without a name is its own.
+    """
 
     def __init__(
         self,
@@ -147,6 +150,8 @@ class FrameReader:
         instruments: Sequence[Instrument],
         numbers: Sequence[int],
         faults: Faults,
+        *,
+        alone: bool,
     ) -> None:
         self.decoder = decoder
         self.instruments = tuple(instruments)
@@ -154,7 +159,7 @@ class FrameReader:
         self.numbers = tuple(numbers)
         self.faults = faults
         self.intake = Intake(decoder.scanner, max(numbers) + 1)
-        self.hint = 0 if len(self.numbers) == 1 else -1
+        self.hint = 0 if alone else -1
 
     def json_frame(self, frame: bytes, ts_local_ns: int, hint: int, file: Path, line: int) -> None:
         """A frame that the scanner left or refused: rows, or a problem and stale books."""

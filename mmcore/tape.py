@@ -334,7 +334,13 @@ class TapeSource:
                 rows = read_binance_csv(capture.path, items[0], self._faults, numbers[0])
                 streams.append(ArrayStream(rows, size))
                 continue
-            reader = FrameReader(_decoder(venue, items, numbers), items, numbers, self._faults)
+            reader = FrameReader(
+                _decoder(venue, items, numbers),
+                items,
+                numbers,
+                self._faults,
+                alone=len(symbols) == 1,
+            )
             if capture.kind == "raw":
                 streams.append(RawStream(paths, reader))
             else:

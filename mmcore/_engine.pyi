@@ -112,8 +112,8 @@ class Trader:
     """Quotes, own orders, ledger and limits of one configuration on one market.
 
     strategy: what to quote.  orders: the slots, with tolerances and the venue's amend capability.
-    rate: the user's limit on calls.  account, ring: shared with the run's other traders.  id: names
-    the trader in the journal.  batch: requests in one call.  Times in ns, quantities in units,
+    rate: the user's limit on calls.  account, ring: shared with the run's other traders.  number:
+    names the trader in the journal.  batch: requests in a call.  Times in ns, quantities in units,
     notionals, loss and drawdown in quote currency; 0 switches a limit off.
     position_start: found at the start, enters at the first healthy mid.  base_target: spot holding
     that counts as flat.  quote_start: spot money to buy with, quanta, -1: enough.
@@ -135,7 +135,7 @@ class Trader:
         rate: RateLimiter,
         account: Account,
         ring: Ring,
-        id: int = 0,
+        number: int = 0,
         batch: int = 10,
         post_only: bool = True,
         flatten: bool = False,

@@ -11,7 +11,7 @@ from .events import REQUEST as _REQUEST
 
 from libc.stdint cimport INT64_MIN, int64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from ._book cimport BK_OK, Book, book_apply, book_imbalance
 from ._ledger cimport ledger_equity, ledger_fill, ledger_mark, ledger_value
@@ -377,8 +377,8 @@ cdef class Trader:
     """Quotes, own orders, ledger and limits of one configuration on one market.
 
     strategy: what to quote.  orders: the slots, with tolerances and the venue's amend capability.
-    rate: the user's limit on calls.  account, ring: shared with the run's other traders.  id: names
-    the trader in the journal.  batch: requests in one call.  Times in ns, quantities in units,
+    rate: the user's limit on calls.  account, ring: shared with the run's other traders.  number:
+    names the trader in the journal.  batch: requests in a call.  Times in ns, quantities in units,
     notionals, loss and drawdown in quote currency; 0 switches a limit off.
     position_start: found at the start, enters at the first healthy mid.  base_target: spot holding
     that counts as flat.  quote_start: spot money to buy with, quanta, -1: enough.
@@ -386,7 +386,7 @@ cdef class Trader:
 
     def __cinit__(self, Market market not None, Strategy strategy not None, *,
                   Orders orders not None, RateLimiter rate not None, Account account not None,
-                  Ring ring not None, int id=0, int batch=10, bint post_only=True,
+                  Ring ring not None, int number=0, int batch=10, bint post_only=True,
                   bint flatten=False, int64_t stale_ns=180_000_000_000,
                   int64_t debounce_ns=50_000_000, int64_t pause_ns=100_000_000,
                   int64_t age_ns_max=60_000_000_000, int64_t position_max=0,
@@ -411,7 +411,7 @@ cdef class Trader:
         self.c.rate = &rate.c
         self.c.account = &account.c
         self.c.ring = &ring.c
-        self.c.id = id
+        self.c.id = number
         self.c.status = ST_WARMUP
         self.c.batch = batch
         self.c.tif = TIF_GTX if post_only else TIF_GTC
@@ -434,7 +434,7 @@ cdef class Trader:
 
     def __init__(self, Market market not None, Strategy strategy not None, *,
                  Orders orders not None, RateLimiter rate not None, Account account not None,
-                 Ring ring not None, int id=0, int batch=10, bint post_only=True,
+                 Ring ring not None, int number=0, int batch=10, bint post_only=True,
                  bint flatten=False, int64_t stale_ns=180_000_000_000,
                  int64_t debounce_ns=50_000_000, int64_t pause_ns=100_000_000,
                  int64_t age_ns_max=60_000_000_000, int64_t position_max=0,

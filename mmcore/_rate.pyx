@@ -39,11 +39,11 @@ cdef int32_t rate_free(CRate* r, int64_t now_ns, bint cancel) noexcept nogil:
 
 
 cdef bint rate_take(CRate* r, int64_t now_ns, int32_t calls, bint cancel) noexcept nogil:
-    cdef int32_t i, at
+    cdef int32_t _i, at
     if calls > rate_free(r, now_ns, cancel):
         r.n_held += calls
         return False
-    for i in range(calls):
+    for _i in range(calls):
         at = r.head + r.count
         r.times[at if at < r.limit else at - r.limit] = r.now_ns
         r.count += 1

@@ -4,7 +4,7 @@ from ._trader cimport CRing, CTrader
 from ._types cimport Event, Record, Spec
 
 cdef int64_t ring_room(const CRing* r) noexcept nogil           # records that still fit
-cdef Record* trader_record(CTrader* t, int kind) noexcept nogil # NULL (and counted): ring full
+cdef Record* trader_record(CTrader* t, int kind) noexcept nogil  # NULL (and counted): ring full
 cdef double worth(const Spec* s, int64_t qty, double price) noexcept nogil  # quote value
 cdef int64_t trader_room(const CTrader* t, int side) noexcept nogil  # units tradable from here
 cdef void trader_pull(CTrader* t, int reason) noexcept nogil    # cancel every live order

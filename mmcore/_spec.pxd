@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t
 from ._types cimport Spec
 
-cdef int64_t tick_floor(const Spec* s, int64_t tick) noexcept nogil # largest legal one <= tick
+cdef int64_t tick_floor(const Spec* s, int64_t tick) noexcept nogil  # largest legal one <= tick
 cdef int64_t tick_ceil(const Spec* s, int64_t tick) noexcept nogil  # smallest legal one >= tick
 cdef int64_t tick_down(const Spec* s, int64_t tick) noexcept nogil  # next legal one below
 cdef int64_t tick_up(const Spec* s, int64_t tick) noexcept nogil    # next legal one above

@@ -7,7 +7,7 @@ for money, outwards for prices (bids down, asks up), towards zero for quantities
 from fractions import Fraction
 
 from libc.math cimport ceil, fabs, floor
-from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t
+from libc.stdint cimport INT64_MAX, int64_t
 from libc.string cimport memset
 
 from ._types cimport INVERSE, LINEAR, SPOT, Event, Level, Record, Request, Spec
@@ -47,10 +47,10 @@ cdef inline int64_t _step(const Spec* s, int64_t tick) noexcept nogil:
     # is always legal, so the step never exceeds 1.0.
     cdef int64_t step = 1
     cdef int64_t bound = 10
-    cdef int i
+    cdef int _i
     if s.sig_figs == 0:
         return 1
-    for i in range(1, s.sig_figs):
+    for _i in range(1, s.sig_figs):
         bound *= 10
     while tick >= bound and step < s.tick_per_one:
         step *= 10

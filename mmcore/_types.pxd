@@ -25,8 +25,8 @@ cdef enum EventKind:
     EV_REJECT = 9           # own request refused: slot, generation, code; prev state stands
     EV_AMENDED = 10         # own order amended: slot, generation, tick, qty = remaining
     EV_EXPIRED = 11         # own order ended by the venue (post-only would take, IOC remainder)
-    EV_FILL = 12            # own fill: slot, generation, side, tick, qty, aux = fee quanta,
-                            # seq = trade id
+    # own fill: slot, generation, side, tick, qty, aux = fee quanta, seq = trade id
+    EV_FILL = 12
     EV_CANCELLED = 13       # own order cancelled: slot, generation, qty = remaining at that moment
     EV_TIMER = 14           # nothing but the time
     EV_LINK_UP = 15         # stream (re)connected
@@ -110,9 +110,10 @@ ctypedef struct Request:
     int64_t ts_ns           # engine time
     int64_t tick
     int64_t qty             # units; amend: desired remaining
-    int64_t done            # amend: units of the order filled so far, as known here.  The venue is
-                            # asked for a total of done + qty, so that a fill on its way is not
-                            # bought twice; -1: qty is the remaining whatever has filled
+    # amend: units of the order filled so far, as known here.  The venue is asked for a total of
+    # done + qty, so that a fill on its way is not bought twice; -1: qty is the remaining whatever
+    # has filled
+    int64_t done
 
 # What the journal keeps, 64 bytes, in engine order.
 cdef enum RecordKind:

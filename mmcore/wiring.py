@@ -203,7 +203,7 @@ def _trader(
         rate=RateLimiter(rate_limit, reserve=reserve_of(rate_limit)),
         account=account,
         ring=ring,
-        id=index,
+        number=index,
         batch=min(item.grid.batch_size, can.batch) if grid else 1,
         post_only=item.post_only,
         flatten=item.flatten_at_stop,

@@ -103,7 +103,7 @@ class Desk:
             rate=RateLimiter(1000),
             account=Account(),
             ring=self.ring,
-            id=i,
+            number=i,
             position_max=20_000,
         )
 

@@ -92,9 +92,9 @@ FRAMES = {
         b'"p":"61800.30","q":"0.006","X":"MARKET","m":false}}'),
         (b'{"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":8,"s":"BTCUSDT",'
         b'"b":"61800.20","B":"2.507","a":"61800.30","A":"2.510","T":5,"E":6}}'),
-        b'{"e":"aggTrade","E":1,"a":16,"s":"BTCUSDT","p":"1.1","q":"10","f":1,"l":2,"T":3,"m":true}',
+        b'{"e":"aggTrade","E":1,"a":16,"s":"BTCUSDT","p":"1.1","q":"1","f":1,"l":2,"T":3,"m":true}',
         b'{"lastUpdateId":5,"E":1,"T":2,"bids":[["58710.2","0.014"]],"asks":[["6.1","0"]]}',
-        b'{"e":"markPriceUpdate","E":1562305380000,"s":"BTCUSDT","p":"11794.15","r":"0.0003","T":9}',
+        b'{"e":"markPriceUpdate","E":15623053800,"s":"BTCUSDT","p":"11794.15","r":"0.0003","T":9}',
     ],
     "binance-spot": [
         (b'{"stream":"x","data":{"e":"depthUpdate","E":1723161255208,"s":"BTCUSDT","U":7,"u":9,'
@@ -108,7 +108,7 @@ FRAMES = {
         b'"cts":1687940967464}'),
     ],
     "hyperliquid": [
-        (b'{"channel":"l2Book","data":{"coin":"BTC","time":1737918794873,"levels":[[{"px":"105055.0",'
+        (b'{"channel":"l2Book","data":{"coin":"BTC","time":1737918794873,"levels":[[{"px":"105055",'
         b'"sz":"3.03622","n":5}],[{"n":1,"sz":"0.1","px":"105056.0"}]]}}'),
     ],
 }  # fmt: skip

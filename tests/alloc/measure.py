@@ -11,11 +11,14 @@ from collections.abc import Callable
 import numpy as np
 
 from mmcore._book import Book
+from mmcore._channel import Latency
 from mmcore._engine import Account, Market, Ring, Trader
 from mmcore._orders import Orders
 from mmcore._quotes import GridStrategy, Strategy, TwoSidedStrategy
 from mmcore._rate import RateLimiter
 from mmcore._signals import Signals
+from mmcore._sim import SimLoop
+from mmcore._venue import Venue
 from mmcore.synthetic import source
 
 sys.path.insert(0, sys.argv[2])
@@ -51,9 +54,8 @@ def of_the_book() -> dict[str, int]:
     return {"half": some, "all": taken(book.run), "messages": book.run()}
 
 
-def of_the_engine(strategy: Strategy) -> dict[str, int]:
-    """Book, signals, strategy, orders, limits, ledger and records, with answers and fills."""
-    trader = Trader(
+def new_trader(strategy: Strategy) -> Trader:
+    return Trader(
         Market(SPEC, Book(SPEC), Signals((1, 5), tick_window=100)),
         strategy,
         orders=Orders(),
@@ -61,37 +63,61 @@ def of_the_engine(strategy: Strategy) -> dict[str, int]:
         account=Account(),
         ring=Ring(1 << 20),
     )
+
+
+def requests(trader: Trader) -> int:
+    state = trader.state()
+    return state["n_placed"] + state["n_amended"] + state["n_cancelled"]
+
+
+def of_the_engine(strategy: Strategy) -> dict[str, int]:
+    """Book, signals, strategy, orders, limits, ledger and records, with answers and fills."""
+    trader = new_trader(strategy)
     loop = Loop(trader.market, trader, ROWS.view(np.uint8))
     loop.run(0)
     none, everything = taken(loop.run, 0), taken(loop.run, len(ROWS))
-    state = trader.state()
     return {
         "none": none,
         "all": everything,
-        "requests": sum(state[key] for key in ("n_placed", "n_amended", "n_cancelled")),
+        "requests": requests(trader),
         "filled": loop.n_filled,
         "messages": trader.market.n_messages,
         "leak": taken(loop.run, len(ROWS), True),
     }
 
 
+def of_the_loop(strategy: Strategy) -> dict[str, int]:
+    """The run's own loop, with the simulated venue and the way there and back."""
+    trader = new_trader(strategy)
+    loop = SimLoop([trader], [Venue(SPEC)], [Latency(5_000_000, 5_000_000)])
+    loop.feed(ROWS)
+    loop.run(5_000)
+    some = taken(loop.run, 10_000)
+    return {
+        "none": some,
+        "all": taken(loop.run, len(ROWS)),
+        "requests": requests(trader),
+        "filled": trader.state()["n_fills"],
+        "messages": trader.market.n_messages,
+        "consumed": loop.consumed,
+    }
+
+
+GRID = GridStrategy(asset=10_000.0, orders_per_side=10, minimum_spread=0.5, requote_spreads=0.1)
+TWO_SIDED = TwoSidedStrategy(
+    target_liquidity=1_000.0,
+    half_spread=1.0,
+    max_bps_diff=0.05,
+    max_absolute_position_size=50_000.0,
+)
 print(
     json.dumps(
         {
             "book": of_the_book(),
-            "grid": of_the_engine(
-                GridStrategy(
-                    asset=10_000.0, orders_per_side=10, minimum_spread=2.0, requote_spreads=0.1
-                )
-            ),
-            "two_sided": of_the_engine(
-                TwoSidedStrategy(
-                    target_liquidity=1_000.0,
-                    half_spread=1.0,
-                    max_bps_diff=0.05,
-                    max_absolute_position_size=50_000.0,
-                )
-            ),
+            "grid": of_the_engine(GRID),
+            "two_sided": of_the_engine(TWO_SIDED),
+            "grid, simulated venue": of_the_loop(GRID),
+            "two_sided, simulated venue": of_the_loop(TWO_SIDED),
         }
     )
 )

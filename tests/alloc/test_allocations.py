@@ -21,6 +21,7 @@ if not sys.platform.startswith("linux"):
     pytest.skip("the counter preloads itself by glibc's rules", allow_module_level=True)
 
 HERE = Path(__file__).parent
+STRATEGIES = ("grid", "two_sided")
 CC = os.environ.get("CC", "cc")
 
 
@@ -58,16 +59,17 @@ def test_the_book_takes_no_memory(counts):
     assert book["all"] == book["half"]
 
 
-@pytest.mark.parametrize("strategy", ["grid", "two_sided"])
-def test_an_event_becomes_requests_without_taking_memory(counts, strategy):
-    engine = counts[strategy]
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("road", ["", ", simulated venue"])
+def test_an_event_becomes_requests_without_taking_memory(counts, strategy, road):
+    engine = counts[strategy + road]
     assert engine["messages"] > 1000
     assert engine["requests"] > 100
     assert engine["filled"] > 10
     assert engine["all"] == engine["none"]
 
 
-@pytest.mark.parametrize("strategy", ["grid", "two_sided"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_one_allocation_in_an_event_would_be_seen(counts, strategy):
     engine = counts[strategy]
     assert engine["leak"] - engine["none"] >= engine["messages"]

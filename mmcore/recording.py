@@ -98,8 +98,8 @@ def _chosen(block: NDArray[Any], instrument: int) -> NDArray[Any]:
     mine = block["instrument"][heads] == instrument
     if mine.all():
         return block.copy()
-    keep = np.repeat(mine, ends - heads)
-    return block[keep]
+    kept: NDArray[Any] = block[np.repeat(mine, ends - heads)]
+    return kept
 
 
 def recorded(rows: NDArray[Any], *, step: int = 1, reach: int = 4000) -> Recording:

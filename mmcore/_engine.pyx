@@ -19,15 +19,16 @@ from ._orders cimport Order, Orders, orders_answer, orders_find
 from ._quotes cimport TWO_SIDED, Strategy, grid_out_of_bounds, strategy_quotes
 from ._rate cimport RateLimiter
 from ._risk cimport (
-    trader_flatten, trader_pull, trader_record, trader_room, trader_send, trader_share, worth,
+    trader_flatten, trader_pull, trader_record, trader_room, trader_send, trader_share,
+    trader_to_close, worth,
 )
 from ._signals cimport Signals, signals_book, signals_break, signals_skew, signals_trade
 from ._spec cimport SpecBox, quantity_of
 from ._types cimport (
     ASK, BID, EV_ACK, EV_CANCELLED, EV_CLEAR, EV_DEPTH, EV_EXPIRED, EV_FILL, EV_LINK_DOWN,
-    EV_REJECT, EV_TIMER, EV_TRADE, FLAG_MAKER, FLAG_MORE, INVERSE, RC_STATUS, ST_KILLED, ST_OK,
-    ST_STALE, ST_STOPPING, ST_WARMUP, TIF_GTC, TIF_GTX, WHY_HALT, WHY_STOP, Event, Grid, Record,
-    Request, Spec, View,
+    EV_REJECT, EV_TIMER, EV_TRADE, FLAG_MAKER, FLAG_MORE, INVERSE, RC_STATUS, SPOT, ST_KILLED,
+    ST_OK, ST_STALE, ST_STOPPING, ST_WARMUP, TIF_GTC, TIF_GTX, WHY_HALT, WHY_STOP, Event, Grid,
+    Record, Request, Spec, View,
 )
 
 
@@ -130,6 +131,8 @@ cdef void _adopt(CTrader* t) noexcept nogil:
     t.ledger.cost = value
     t.ledger.cash = value if t.market.spec.kind == INVERSE else -value
     t.position_start = 0
+    if t.market.spec.kind == SPOT and t.quote_start >= 0:
+        t.quote_start += value      # the money counted at the start is what is free without it
 
 
 cdef int _profit(CTrader* t) noexcept nogil:
@@ -158,8 +161,8 @@ cdef int _health(CTrader* t, const Event* e) noexcept nogil:
         return m.book.health
     if t.now_ns - m.ts_local_ns > t.limits.age_ns_max:
         return ST_STALE
-    # Profit moves with the book and with own fills, nothing else.
-    if t.ledger.position and (e.kind == EV_DEPTH or e.kind == EV_FILL):
+    # Profit moves with the book and with own fills, the one that closes included.
+    if e.kind == EV_FILL or (t.ledger.position and e.kind == EV_DEPTH):
         return _profit(t)
     return ST_OK
 
@@ -213,7 +216,7 @@ cdef int trader_step(CTrader* t, const Event* e) noexcept nogil:
     if e.kind == EV_DEPTH or t.quote_ns == INT64_MIN or _is_answer(e.kind):
         _look(t)
     if _due(t, e):
-        strategy_quotes(t.strategy, &t.market.spec, &t.view, &t.grid)
+        strategy_quotes(t.strategy, &t.quoted, &t.view, &t.grid)
         t.n_quotes += 1
         t.quote_ns = t.now_ns
         t.last_mid = t.view.mid
@@ -278,7 +281,7 @@ cdef class Ring:
 cdef class Account:
     """Limits shared by several traders, in quote currency; 0: none.
 
-    position_max: values of all positions.  open_max: all open orders at their prices.  loss_max,
+    position_max: values of all positions, open orders counted as filled.  open_max: all open orders at their prices.  loss_max,
     drawdown_max: profit of all together; passing one kills every trader of the account.  rate:
     calls of all together, or None.
     """
@@ -305,7 +308,7 @@ cdef class Account:
 
     @property
     def open_worth(self):
-        """All open orders, valued at the mids, quote currency."""
+        """All open orders at their prices, quote currency."""
         return self.c.open_worth
 
     @property
@@ -428,6 +431,9 @@ cdef class Trader:
         self.c.limits.orders_max = orders_max
         self.c.limits.loss_max = loss_max
         self.c.limits.drawdown_max = drawdown_max
+        self.c.quoted = market.c.spec
+        if order_qty_max and not 0 < market.c.spec.qty_max <= order_qty_max:
+            self.c.quoted.qty_max = order_qty_max
         self.c.position_start = position_start
         self.c.base_target = base_target
         self.c.quote_start = quote_start
@@ -503,6 +509,13 @@ cdef class Trader:
     def n_open(self):
         """Order slots in use."""
         return self.c.orders.n_open
+
+    @property
+    def settled(self):
+        """True when nothing is open and, after a stop that flattens, nothing is left to close."""
+        if self.c.orders.n_open:
+            return False
+        return not (self.c.stop and self.c.flatten and trader_to_close(self.c))
 
 
 class Engine:

@@ -38,6 +38,8 @@ cdef struct COrders:
     double size_tolerance   # and this close in size, relative
     int64_t open_buy        # worst-case open quantity, units: the larger of old and new in flight
     int64_t open_sell
+    double value_buy        # the same at the orders' prices, ticks x units; 0 when none is open
+    double value_sell
     int64_t n_orphans       # answers for orders that are not ours to know
     Order slots[SLOTS_MAX]
 

@@ -22,6 +22,14 @@ cdef inline int64_t _exposure(const Order* a) noexcept nogil:
     return a.qty
 
 
+cdef inline double _value(const Order* a) noexcept nogil:
+    # Ticks x units, the larger of old and new.
+    cdef double value = <double>a.tick * <double>a.qty
+    if a.state == OS_AMEND:
+        return max(value, <double>a.tick_next * <double>a.qty_next)
+    return value
+
+
 cdef inline void _count(COrders* o, const Order* a, int sign) noexcept nogil:
     # Adds (sign +1) or removes (-1) one order's share of the totals, around every change to it.
     cdef int64_t qty = sign * _exposure(a)
@@ -32,8 +40,12 @@ cdef inline void _count(COrders* o, const Order* a, int sign) noexcept nogil:
         o.n_flight += sign
     if a.side == BID:
         o.open_buy += qty
+        o.value_buy += sign * _value(a)
     else:
         o.open_sell += qty
+        o.value_sell += sign * _value(a)
+    if o.n_open == 0:           # what rounding of very large sums may have left
+        o.value_buy = o.value_sell = 0.0
 
 
 cdef int orders_free_slot(const COrders* o) noexcept nogil:
@@ -108,12 +120,15 @@ cdef bint orders_answer(COrders* o, const Event* e) noexcept nogil:
         if a.state == OS_AMEND:
             a.qty_next -= e.qty if e.qty < a.qty_next else a.qty_next
         if a.qty <= 0:
-            a.state = OS_FREE
+            # An amend in flight may have made more of it, and taken: its answer will tell.
+            a.qty = 0
+            if a.state != OS_AMEND or a.qty_next == 0:
+                a.state = OS_FREE
     elif e.kind == EV_ACK:
         if a.state == OS_NEW or a.state == OS_UNKNOWN:
             a.state = OS_LIVE
             a.tick = e.tick
-            a.qty = e.qty
+            a.qty = min(a.qty, e.qty)   # a fill may have overtaken it
     elif e.kind == EV_AMENDED:
         if a.state == OS_AMEND or a.state == OS_UNKNOWN:
             a.state = OS_LIVE
@@ -123,7 +138,7 @@ cdef bint orders_answer(COrders* o, const Event* e) noexcept nogil:
     elif e.kind == EV_CANCELLED or e.kind == EV_EXPIRED:
         a.state = OS_FREE
     elif e.kind == EV_REJECT:
-        if a.state == OS_NEW:
+        if a.state == OS_NEW or a.qty == 0:
             a.state = OS_FREE
         elif e.code == RJ_UNKNOWN_ORDER:
             a.state = OS_UNKNOWN    # gone at the venue; its fill or cancel is still to be told

@@ -14,8 +14,8 @@ from ._orders cimport (
     OS_LIVE, COrders, Order, Plan, orders_amend, orders_cancel, orders_free_slot, orders_place,
     orders_plan,
 )
-from ._rate cimport rate_free, rate_take
-from ._spec cimport notional_quote, price_ceil, price_floor, price_of, quantity_of
+from ._rate cimport CRate, rate_free, rate_take
+from ._spec cimport price_ceil, price_floor, price_of, quantity_of
 from ._trader cimport CAccount
 from ._types cimport (
     ASK, BID, GRID_MAX, INVERSE, NO_RATE, NO_ROOM, RQ_AMEND, RQ_CANCEL, RQ_PLACE, SLOTS_MAX, SPOT,
@@ -68,10 +68,10 @@ cdef int64_t trader_room(const CTrader* t, int side) noexcept nogil:
     if s.kind == SPOT and side == ASK:
         have = t.base_target + t.ledger.position
     elif s.kind == SPOT and t.quote_start >= 0:
-        have = <int64_t>(
-            <double>(t.quote_start + t.ledger.cash - t.ledger.fees)
-            / (worth(s, 1, t.view.mid) * 1e8)
-        )
+        most = <double>(t.quote_start + t.ledger.cash - t.ledger.fees)
+        most /= worth(s, 1, t.view.mid) * 1e8
+        if most < 9e18:         # much money buys more units of a cheap coin than 64 bits hold
+            have = <int64_t>most
     if have < room:
         room = have
     return room if room > 0 else 0
@@ -81,12 +81,24 @@ cdef double _quote_equity(const CTrader* t) noexcept nogil:
     # Profit in quote currency, so that linear and inverse instruments add up.
     cdef int64_t mid2 = t.market.book.bid_tick + t.market.book.ask_tick
     cdef double equity
-    if t.market.book.n_bids == 0 or t.market.book.n_asks == 0:
-        return t.equity
+    if t.market.book.health != ST_OK:
+        return t.equity         # its mid is no price to judge a loss by
     equity = <double>ledger_equity(&t.ledger, &t.market.spec, mid2) / 1e8
     if t.market.spec.kind == INVERSE:
         equity *= 0.5 * t.market.spec.tick_size * <double>mid2
     return equity
+
+
+cdef double _at_prices(const Spec* s, int64_t qty, double value) noexcept nogil:
+    # Quote value of orders of `qty` units, `value` ticks x units.
+    if s.kind == INVERSE:
+        return worth(s, qty, 0.0)
+    return quantity_of(s, 1) * s.contract_size * s.tick_size * value
+
+
+cdef double _open_worth(const CTrader* t) noexcept nogil:
+    return _at_prices(&t.market.spec, t.orders.open_buy + t.orders.open_sell,
+                      t.orders.value_buy + t.orders.value_sell)
 
 
 cdef void trader_share(CTrader* t) noexcept nogil:
@@ -94,12 +106,17 @@ cdef void trader_share(CTrader* t) noexcept nogil:
     cdef CAccount* account = t.account
     cdef int64_t held = t.ledger.position if t.ledger.position > 0 else -t.ledger.position
     cdef double position = worth(s, held, t.view.mid)
-    cdef double open_worth = worth(s, t.orders.open_buy + t.orders.open_sell, t.view.mid)
+    cdef int64_t bought = t.ledger.position + t.orders.open_buy
+    cdef int64_t sold = t.orders.open_sell - t.ledger.position
+    cdef double worst = worth(s, bought if bought > sold else sold, t.view.mid)
+    cdef double open_worth = _open_worth(t)
     cdef double equity = _quote_equity(t)
     account.position_worth += position - t.position_worth
+    account.worst_worth += worst - t.worst_worth
     account.open_worth += open_worth - t.open_worth
     account.equity += equity - t.equity
     t.position_worth = position
+    t.worst_worth = worst
     t.open_worth = open_worth
     t.equity = equity
     if account.equity > account.equity_high:
@@ -111,44 +128,62 @@ cdef void trader_share(CTrader* t) noexcept nogil:
             account.killed = 1
 
 
-cdef bint _has_balance(const CTrader* t, int side, int64_t qty, int64_t tick) noexcept nogil:
-    # Spot sells need the coins, buys the money, at the order's price.
+cdef bint _has_balance(const CTrader* t, int side, int64_t qty, double value) noexcept nogil:
+    # Spot sells need the coins, buys the money, every order at its own price.
+    cdef const Spec* s = &t.market.spec
     if side == ASK:
         return qty <= t.base_target + t.ledger.position
     if t.quote_start < 0:
         return True
-    return (notional_quote(&t.market.spec, tick, qty)
-            <= t.quote_start + t.ledger.cash - t.ledger.fees)
+    return (value * <double>s.money_num / <double>s.money_den
+            <= <double>(t.quote_start + t.ledger.cash - t.ledger.fees))
 
 
-cdef bint _may_add(const CTrader* t, int side, int64_t added, int64_t tick) noexcept nogil:
-    # Would the worst case still be inside every limit with `added` more open on this side?
+cdef bint _account_may_add(const CTrader* t, int side, int64_t worst, double price,
+                           double open_worth) noexcept nogil:
+    # The other traders' orders count as filled too: all may fill together.
+    cdef const CAccount* account = t.account
+    cdef int64_t other = (t.orders.open_sell - t.ledger.position if side == BID
+                          else t.orders.open_buy + t.ledger.position)
+    if account.open_max > 0.0:
+        if account.open_worth - t.open_worth + open_worth > account.open_max:
+            return False
+    if account.position_max > 0.0 and worst > other:    # else the other side is the worse one
+        if account.worst_worth - t.worst_worth + worth(&t.market.spec, worst, price) \
+                > account.position_max:
+            return False
+    return True
+
+
+cdef bint _may_add(const CTrader* t, int side, int64_t added, double value,
+                   int64_t tick) noexcept nogil:
+    # Would the worst case still be inside every limit with `added` units, and `value` ticks x
+    # units, more open on this side?
     cdef const Spec* s = &t.market.spec
     cdef double price = price_of(s, tick)
-    cdef int64_t side_open = t.orders.open_buy if side == BID else t.orders.open_sell
-    cdef int64_t held = t.ledger.position if side == BID else -t.ledger.position
-    cdef int64_t worst = held + side_open + added
+    cdef bint buys = side == BID
+    cdef int64_t side_open = (t.orders.open_buy if buys else t.orders.open_sell) + added
+    cdef int64_t worst = (t.ledger.position if buys else -t.ledger.position) + side_open
     cdef double open_worth
-    if added <= 0:
+    if added == 0 and value == 0.0:
         return True
-    if t.limits.position_max and worst > t.limits.position_max:
+    if added and t.limits.position_max and worst > t.limits.position_max:
         return False
     if t.limits.position_notional_max > 0.0 and worst > 0:
         if worth(s, worst, price) > t.limits.position_notional_max:
             return False
-    open_worth = worth(s, t.orders.open_buy + t.orders.open_sell + added, price)
+    open_worth = _open_worth(t) + _at_prices(s, added, value)
     if t.limits.open_notional_max > 0.0 and open_worth > t.limits.open_notional_max:
         return False
-    if s.kind == SPOT and not _has_balance(t, side, side_open + added, tick):
+    if s.kind == SPOT and not _has_balance(
+            t, side, side_open, value + (t.orders.value_buy if buys else t.orders.value_sell)):
         return False
-    if t.account.open_max > 0.0:
-        if t.account.open_worth - t.open_worth + open_worth > t.account.open_max:
-            return False
-    if t.account.position_max > 0.0 and worst > 0:
-        if t.account.position_worth - t.position_worth + worth(s, worst, price) \
-                > t.account.position_max:
-            return False
-    return True
+    return _account_may_add(t, side, worst, price, open_worth)
+
+
+cdef bint _may_amend(const CTrader* t, const Order* a, const Level* w) noexcept nogil:
+    cdef double value = (<double>w.tick * <double>w.qty) - (<double>a.tick * <double>a.qty)
+    return _may_add(t, a.side, max(w.qty - a.qty, 0), max(value, 0.0), w.tick)
 
 
 cdef inline int32_t _calls(int32_t n, int32_t batch) noexcept nogil:
@@ -232,17 +267,26 @@ cdef void trader_pull(CTrader* t, int reason) noexcept nogil:
     t.n_cancelled += n
 
 
+cdef int64_t trader_to_close(const CTrader* t) noexcept nogil:
+    # Whole lots, no more than one order may be; 0: nothing is left that can be closed now.
+    cdef const Spec* s = &t.quoted
+    cdef int64_t held = t.ledger.position if t.ledger.position > 0 else -t.ledger.position
+    if s.qty_max and held > s.qty_max:
+        held = s.qty_max
+    held -= held % s.lot
+    return held if held >= s.qty_min and t.market.book.health == ST_OK else 0
+
+
 cdef void trader_flatten(CTrader* t) noexcept nogil:
     # After the cancels of a stop: whole lots of the position through the touch, immediate or
     # cancelled, reduce-only, at most 5 % beyond the mid; again at later events until it is off.
     cdef const Spec* s = &t.market.spec
-    cdef int64_t held = t.ledger.position
-    cdef int64_t qty = (held if held > 0 else -held) / s.lot * s.lot
-    cdef int side = ASK if held > 0 else BID
+    cdef int64_t qty = trader_to_close(t)
+    cdef int side = ASK if t.ledger.position > 0 else BID
     cdef double mid = 0.5 * s.tick_size * <double>(t.market.book.bid_tick + t.market.book.ask_tick)
     cdef int64_t tick
     cdef int slot
-    if t.orders.n_open or qty < s.qty_min or qty == 0 or t.market.book.health != ST_OK:
+    if t.orders.n_open or qty == 0:
         return
     if _free_calls(t, True) < 1 or t.now_ns < t.pause_until_ns:
         return
@@ -270,6 +314,7 @@ cdef struct _Sheet:
     int32_t n_cancel
     int32_t n_amend
     int32_t n_place
+    int32_t surplus         # of the cancels, those that nothing replaces: they may use the reserve
     int32_t free_calls
 
 
@@ -305,24 +350,40 @@ cdef void _cancel_surplus(CTrader* t, const Plan* p, _Sheet* sheet, int32_t room
             t.unfinished = 1
             t.n_held += 1
             return
-        orders_cancel(t.orders, p.cancel[k], t.now_ns)
-        _request(t, RQ_CANCEL, &t.orders.slots[p.cancel[k]], WHY_SURPLUS,
-                 sheet.n_cancel / t.batch, t.tif)
-        sheet.n_cancel += 1
+        _remove(t, sheet, p.cancel[k], WHY_SURPLUS)
 
 
-cdef bint _affordable(const CTrader* t, const _Sheet* sheet, const _Action* a,
-                      int32_t surplus) noexcept nogil:
+cdef bint _affordable(const CTrader* t, const _Sheet* sheet, int kind) noexcept nogil:
     # Calls this step would take with one more action, against what the rate limit leaves.
-    cdef int32_t calls = _calls(sheet.n_cancel + (a.kind == RQ_CANCEL), t.batch)
-    calls += _calls(sheet.n_amend + (a.kind == RQ_AMEND), t.batch)
-    calls += _calls(sheet.n_place + (a.kind != RQ_AMEND), t.batch)
-    return calls - _calls(surplus, t.batch) <= sheet.free_calls
+    cdef int32_t calls = _calls(sheet.n_cancel + (kind == RQ_CANCEL), t.batch)
+    calls += _calls(sheet.n_amend + (kind == RQ_AMEND), t.batch)
+    calls += _calls(sheet.n_place + (kind != RQ_AMEND), t.batch)
+    return calls - _calls(sheet.surplus, t.batch) <= sheet.free_calls
+
+
+cdef void _remove(CTrader* t, _Sheet* sheet, int slot, int reason) noexcept nogil:
+    orders_cancel(t.orders, slot, t.now_ns)
+    _request(t, RQ_CANCEL, &t.orders.slots[slot], reason, sheet.n_cancel / t.batch, t.tif)
+    sheet.n_cancel += 1
+
+
+cdef inline bint _pair_fits(const CRate* r) noexcept nogil:
+    return r == NULL or r.limit - r.reserve >= 2
+
+
+cdef void _remove_alone(CTrader* t, _Sheet* sheet, const _Action* a) noexcept nogil:
+    # A limit under which cancel and place never fit together must not leave an old quote behind:
+    # the cancel goes alone, the place follows when the rate allows.
+    if a.kind != RQ_CANCEL or (_pair_fits(t.rate) and _pair_fits(t.account.rate)):
+        return
+    if sheet.n_amend + sheet.n_place == 0 and \
+            _calls(sheet.n_cancel + 1, t.batch) <= _free_calls(t, True):
+        _remove(t, sheet, a.slot, WHY_MOVE)
 
 
 cdef bint _admit(CTrader* t, _Sheet* sheet, _Action* a, const Level* w) noexcept nogil:
-    # Books one action if it may go now.  A replaced order is cancelled even where limits make its
-    # successor wait for the confirmation: it is not where it should be.
+    # Books one action if it may go now.  An order that limits keep from moving is cancelled, and
+    # a replaced one even where its successor must wait: it is not where it should be.
     cdef const Order* old
     cdef bint crosses = (w.tick >= t.market.book.ask_tick if a.side == BID
                          else w.tick <= t.market.book.bid_tick)
@@ -330,22 +391,23 @@ cdef bint _admit(CTrader* t, _Sheet* sheet, _Action* a, const Level* w) noexcept
         return False
     if a.kind == RQ_AMEND:
         old = &t.orders.slots[a.slot]
-        if not _may_add(t, a.side, w.qty - old.qty, w.tick):
+        if _may_amend(t, old, w):
+            orders_amend(t.orders, a.slot, a.level, w.tick, w.qty, t.now_ns)
+            sheet.n_amend += 1
+            return True
+        if w.tick == old.tick or not _affordable(t, sheet, RQ_CANCEL):
             return False
-        orders_amend(t.orders, a.slot, a.level, w.tick, w.qty, t.now_ns)
-        sheet.n_amend += 1
-        return True
+        a.kind = RQ_CANCEL
     if t.now_ns < t.pause_until_ns:
         return False
     if a.kind == RQ_CANCEL:
-        orders_cancel(t.orders, a.slot, t.now_ns)
-        _request(t, RQ_CANCEL, &t.orders.slots[a.slot], WHY_MOVE,
-                 sheet.n_cancel / t.batch, t.tif)
-        sheet.n_cancel += 1
+        _remove(t, sheet, a.slot, WHY_MOVE)
     if t.limits.orders_max and t.orders.n_open >= t.limits.orders_max:
         return False
     a.slot = orders_free_slot(t.orders)
-    if a.slot < 0 or not _may_add(t, a.side, w.qty, w.tick):
+    if a.slot < 0:
+        return False
+    if not _may_add(t, a.side, w.qty, <double>w.tick * <double>w.qty, w.tick):
         return False
     orders_place(t.orders, a.slot, a.side, a.level, w.tick, w.qty, t.now_ns)
     sheet.n_place += 1
@@ -397,8 +459,9 @@ cdef void trader_send(CTrader* t) noexcept nogil:
     cdef _Sheet sheet
     cdef _Action* a
     cdef const Level* w
-    cdef int n, i
-    cdef int32_t surplus, room
+    cdef int n = 0
+    cdef int i
+    cdef int32_t room
     t.unfinished = 0
     t.grid.why_bid &= ~<uint32_t>(NO_RATE | NO_ROOM)
     t.grid.why_ask &= ~<uint32_t>(NO_RATE | NO_ROOM)
@@ -411,14 +474,18 @@ cdef void trader_send(CTrader* t) noexcept nogil:
         room = _free_calls(t, True) * t.batch
         _cancel_surplus(t, &bids, &sheet, room)
         _cancel_surplus(t, &asks, &sheet, room)
-    surplus = sheet.n_cancel
-    n = _actions(&bids, &asks, sheet.todo)
+    sheet.surplus = sheet.n_cancel
+    if t.fill_pending:
+        t.unfinished = 1        # what was wanted before the fill is not placed again
+    else:
+        n = _actions(&bids, &asks, sheet.todo)
     if n:
-        sheet.free_calls = _free_calls(t, False) - _calls(surplus, t.batch)
+        sheet.free_calls = _free_calls(t, False) - _calls(sheet.surplus, t.batch)
     for i in range(n):
         a = &sheet.todo[i]
         w = &t.grid.bids[a.level] if a.side == BID else &t.grid.asks[a.level]
-        if not _affordable(t, &sheet, a, surplus):
+        if not _affordable(t, &sheet, a.kind):
+            _remove_alone(t, &sheet, a)
             _hold(t, a.side, NO_RATE)
             t.n_held += 1
             break

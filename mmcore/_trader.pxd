@@ -20,12 +20,13 @@ cdef struct CRing:
 # Sums over the traders of one account, in quote currency; checked synchronously, so that two
 # instruments cannot pass a common limit together.
 cdef struct CAccount:
-    double position_max     # values of all positions, 0 = none
+    double position_max     # values of all positions with open orders as filled, 0 = none
     double open_max         # open orders at their prices, 0 = none
     double loss_max         # 0 = none
     double drawdown_max     # 0 = none
     double position_worth   # now
-    double open_worth
+    double worst_worth      # positions with the worse side of the open orders filled
+    double open_worth       # open orders at their prices
     double equity           # profit since the start, marked at the mids
     double equity_high
     int32_t killed          # 1: loss or drawdown passed its limit
@@ -58,6 +59,7 @@ cdef struct CTrader:
     CAccount* account
     CRing* ring
     CLimits limits
+    Spec quoted             # the instrument, its largest order within order_qty_max
     CLedger ledger
     View view
     Grid grid               # what was last wanted
@@ -81,6 +83,7 @@ cdef struct CTrader:
     int32_t flatten         # 1: take the position off after the cancels of a stop
     int64_t position_start  # units, booked at the first healthy mid
     double position_worth   # this trader's share of the account's sums
+    double worst_worth
     double open_worth
     double equity               # profit since the start after fees, at the mid
     double equity_high

@@ -281,9 +281,9 @@ cdef class Ring:
 cdef class Account:
     """Limits shared by several traders, in quote currency; 0: none.
 
-    position_max: values of all positions, open orders counted as filled.  open_max: all open orders at their prices.  loss_max,
-    drawdown_max: profit of all together; passing one kills every trader of the account.  rate:
-    calls of all together, or None.
+    position_max: values of all positions, open orders counted as filled.  open_max: all open orders
+    at their prices.  loss_max, drawdown_max: profit of all together; passing one kills every trader
+    of the account.  rate: calls of all together, or None.
     """
 
     def __cinit__(self, *, double position_max=0.0, double open_max=0.0, double loss_max=0.0,

@@ -26,7 +26,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 LANGUAGES = {"python", "toml", "console", "text"}
 QUICK = {"--help", "--version", "init", "check"}
 # Programs of other people that the pages tell users to type.
-THEIRS = {"bash", "cd", "git", "pip", "python", "sudo", "wsl"}
+THEIRS = {".", "bash", "cd", "git", "pip", "python", "sudo", "wsl"}
 PLACE = re.compile(r"`((?:[\w.-]+/)+[\w.-]*\w|\w+\.(?:toml|md|py|pyx|pxd|in))`")
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)(?:#[\w-]+)?\)")
 # Named as patterns, as what a run makes, or as what stands beside the repository.

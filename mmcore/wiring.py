@@ -84,8 +84,12 @@ def build(config: Config, instruments: tuple[Instrument, ...]) -> Wiring:
 
 
 def reserve_of(limit: int) -> int:
-    """Calls of a rate limit kept for cancels: a fifth, at least one where there are several."""
-    return min(max(limit // 5, 1), limit - 1)
+    """Calls of a rate limit kept for cancels: a fifth, rounded down.
+
+    None below five: where an order cannot be amended, its cancel and its successor are two calls of
+    one second, and a limit of two must leave both.
+    """
+    return limit // 5
 
 
 def strategy_of(item: InstrumentConfig) -> Strategy:

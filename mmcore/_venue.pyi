@@ -30,6 +30,7 @@ class Venue:
     default.  queue: one of QUEUE_MODELS, exponent its n.  fee: one of FEE_KINDS; maker_fee,
     taker_fee: of the notional, per 1.0 of quantity, or per fill, as number or decimal string,
     negative for a rebate; default the instrument's.  n_slots: own orders that can rest.
+    position: units held at the start, signed, for reduce-only orders.
     ValueError names what is not one of these.
     """
 
@@ -46,6 +47,7 @@ class Venue:
         maker_fee: float | str | Decimal | Fraction | None = None,
         taker_fee: float | str | Decimal | Fraction | None = None,
         n_slots: int = 160,
+        position: int = 0,
     ) -> None: ...
     def market(self, rows: NDArray[np.void]) -> NDArray[np.void]:
         """Apply whole messages, EVENT rows, at their ``ts_venue_ns``; the answers, EVENT[n]."""

@@ -71,12 +71,13 @@ cdef class Venue:
     one shares.  rules: bits of VenueRule, 0 for the default.  queue: one of QUEUE_MODELS, exponent
     its n.  fee: one of FEE_KINDS; maker_fee, taker_fee: of the notional, per 1.0 of quantity, or
     per fill, as number or decimal string, negative for a rebate; default the instrument's.
-    n_slots: own orders that can rest.  ValueError names what is not one of these.
+    n_slots: own orders that can rest.  position: units held at the start, signed, for reduce-only
+    orders.  ValueError names what is not one of these.
     """
 
     def __cinit__(self, SpecBox spec, *, Venue beside=None, uint32_t rules=0,
                   str queue="risk_averse", double exponent=1.0, str fee="value", maker_fee=None,
-                  taker_fee=None, int n_slots=SLOTS_MAX):
+                  taker_fee=None, int n_slots=SLOTS_MAX, int64_t position=0):
         cdef CVenue* v = &self.c
         memset(v, 0, sizeof(CVenue))
         if queue not in QUEUE_MODELS:
@@ -102,6 +103,7 @@ cdef class Venue:
         v.taker.num, v.taker.den = _fee_terms(taker, v.fee_kind, spec)
         v.maker.rate, v.taker.rate = float(maker), float(taker)
         v.n_slots = n_slots
+        v.position = position
         v.out_max = n_slots + TAKE_LEVELS + 8
         v.orders = <VenueOrder*>calloc(n_slots, sizeof(VenueOrder))
         v.index[0] = <uint16_t*>calloc(2 * n_slots + 2 * MARKS, sizeof(uint16_t))
@@ -116,7 +118,7 @@ cdef class Venue:
 
     def __init__(self, SpecBox spec, *, Venue beside=None, uint32_t rules=0,
                  str queue="risk_averse", double exponent=1.0, str fee="value", maker_fee=None,
-                 taker_fee=None, int n_slots=SLOTS_MAX):
+                 taker_fee=None, int n_slots=SLOTS_MAX, int64_t position=0):
         pass
 
     def __dealloc__(self):
@@ -154,7 +156,7 @@ cdef class Venue:
 
     @property
     def position(self):
-        """Units bought less units sold."""
+        """Units held: at the start, plus bought, less sold."""
         return self.c.position
 
     @property

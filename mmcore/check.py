@@ -345,7 +345,7 @@ def _inventory(ladder: Ladder) -> Iterator[Statement]:
             f"limits.max_position {hard:g} holds back bids: together they are {size:.10g}",
             f"max_position = {size:.6g}, or smaller orders",
         )
-    if item.is_spot and item.start_position <= item.target_base:
+    if item.is_spot and (item.start_position == 0 or item.existing_position == "ignore"):
         yield "note", "spot: nothing to sell at first, so it starts with bids only", ""
 
 

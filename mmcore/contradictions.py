@@ -325,7 +325,8 @@ def _order_limits(config: Config, item: InstrumentConfig, path: Path) -> Iterato
             f"max_orders = {wanted}, or fewer orders_per_side",
             ((*path, "grid", "orders_per_side"),),
         )
-    if limits.max_position is not None and abs(item.start_position) > limits.max_position:
+    beyond = abs(item.start_position - item.target_base)
+    if limits.max_position is not None and beyond > limits.max_position:
         yield Contradiction(
             (*path, "start_position"),
             f"base, within limits.max_position {limits.max_position:g}",

@@ -20,7 +20,7 @@ from .run import Verdict
 from .schema import Config
 from .sources import source_of
 from .views import fills_of, names_of, record_line, state_lines, trader_view
-from .wiring import Wiring, build
+from .wiring import Wiring, build, start_of
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
@@ -116,13 +116,14 @@ class PaperDesk:
             trader.stop()
 
     def settle(self) -> bool:
-        """Let some time pass without market data; True when nothing is open or under way.
+        """Let time pass without market data; True when nothing is open, under way or to close.
 
         Call again, with the records drained between, until it is.
         """
         self._loop.idle(SETTLE_STEP_NS)
         self.now_ns = self._loop.now_ns
-        return self.n_open == 0 and self._loop.under_way == 0
+        settled = all(trader.settled for trader in self._wiring.traders)
+        return settled and self.n_open == 0 and self._loop.under_way == 0
 
     @property
     def n_events(self) -> int:
@@ -269,7 +270,14 @@ def _loop(config: Config, wiring: Wiring, clock: str) -> SimLoop:
     model = config.simulation
     venues, latencies = [], []
     for i, instrument in enumerate(wiring.instruments):
-        venues.append(Venue(instrument.spec(i), queue=model.queue_model, exponent=model.exponent))
+        venues.append(
+            Venue(
+                instrument.spec(i),
+                queue=model.queue_model,
+                exponent=model.exponent,
+                position=start_of(config.instruments[i], instrument),
+            )
+        )
         latencies.append(
             Latency(
                 round(model.entry_latency_ms * NS_PER_MS),

@@ -221,8 +221,8 @@ def _trader(
         orders_max=limits.max_orders,
         loss_max=limits.max_loss or 0.0,
         drawdown_max=limits.max_drawdown or 0.0,
-        position_start=_start(item, instrument),
-        base_target=whole_units(instrument, item.target_base),
+        position_start=start_of(item, instrument),
+        base_target=_target(item, instrument),
         quote_start=-1 if item.quote_balance is None else round(item.quote_balance * 1e8),
     )
 
@@ -236,10 +236,14 @@ def _order_max(item: InstrumentConfig, instrument: Instrument) -> int:
     return min(units, venue) if venue else units
 
 
-def _start(item: InstrumentConfig, instrument: Instrument) -> int:
-    if item.start_position == 0.0 or item.existing_position == "ignore":
+def start_of(item: InstrumentConfig, instrument: Instrument) -> int:
+    """The position taken over at the start, signed units; on spot what is held beyond the target.
+
+    Raises ConfigError where one was found and the configuration refuses it.
+    """
+    if item.existing_position == "ignore":
         return 0
-    if item.existing_position == "refuse":
+    if item.existing_position == "refuse" and item.start_position:
         raise ConfigError(
             f'a position of {item.start_position} was found and existing_position is "refuse"',
             where=str(instrument),
@@ -247,4 +251,12 @@ def _start(item: InstrumentConfig, instrument: Instrument) -> int:
             todo='close the position, or set existing_position to "adopt"',
         )
     sign = -1 if item.start_position < 0 else 1
-    return sign * whole_units(instrument, abs(item.start_position))
+    held = sign * whole_units(instrument, abs(item.start_position))
+    return held - _target(item, instrument)
+
+
+def _target(item: InstrumentConfig, instrument: Instrument) -> int:
+    """Spot units that count as flat; what is ignored is not ours to sell either."""
+    if item.existing_position == "ignore":
+        return 0
+    return whole_units(instrument, item.target_base)

@@ -2,7 +2,9 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
+@disjoint_base
 class Latency:
     """How long requests and answers travel.
 
@@ -34,6 +36,7 @@ class Latency:
     def copy(self) -> Latency:
         """A latency of its own with the same figures, for another account."""
 
+@disjoint_base
 class Channels:
     """The two first-in first-out channels between one account and its venue.
 

@@ -1,4 +1,4 @@
-from typing import TypedDict
+from typing import TypedDict, type_check_only
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from ._rate import RateLimiter
 from ._signals import Signals
 from ._spec import SpecBox
 
+@type_check_only
 class TraderState(TypedDict):
     """Plain numbers: ns, units, quanta of the settle asset, counts; grid fields as in ``Grid``."""
 

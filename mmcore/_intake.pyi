@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import disjoint_base
 
 from ._scan import Scanner
 
+@disjoint_base
 class Intake:
     """Rows of one connection, with the depth chain of each of its instruments.
 
@@ -83,6 +85,7 @@ class Intake:
     def chain(self, instrument: int) -> dict[str, int]:
         """How one depth chain stands: whether it waits, its last update id, and its counters."""
 
+@disjoint_base
 class Merge:
     """Streams of rows into one, by receive time; of equal times the lower stream goes first.
 

@@ -1,8 +1,9 @@
 from collections.abc import Iterable
-from typing import TypedDict
+from typing import TypedDict, type_check_only
 
 from typing_extensions import disjoint_base
 
+@type_check_only
 class OpenOrder(TypedDict):
     """One slot in use; tick, qty (remaining) in units of the core, state as a word."""
 
@@ -14,6 +15,7 @@ class OpenOrder(TypedDict):
     qty: int
     level: int
 
+@type_check_only
 class OrderPlan(TypedDict):
     """Slots to cancel; (slot, wanted level) to amend or replace; wanted levels to place."""
 

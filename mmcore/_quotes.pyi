@@ -112,7 +112,6 @@ class GridStrategy(Strategy):
     def weights(self) -> tuple[list[float], list[float]]:
         """Shares of a side's budget, innermost first: (favoured side, other side)."""
 
-@disjoint_base
 class TwoSidedStrategy(Strategy):
     """One bid and one ask that shift with position and book.
 

@@ -4,6 +4,7 @@ from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 from ._book import Book
 from ._channel import Latency
@@ -40,6 +41,7 @@ class Status(IntEnum):
     REJECTED = 6
     REPLACED = 7
 
+@disjoint_base
 class Replay:
     """A tape, a venue and the strategy's own view of both; single-threaded.
 

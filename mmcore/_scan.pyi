@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import disjoint_base
 
 STATUS_TEXT: Mapping[int, str]
 """What each status of :meth:`Scanner.scan` means, in words."""
 
+@disjoint_base
 class Scanner:
     """Scans the frames of one venue connection.
 

@@ -1,9 +1,12 @@
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import TypedDict, type_check_only
 
 from typing_extensions import disjoint_base
 
 from ._book import Book
+
+VOTES: dict[str, int]
+FORECASTS: dict[str, int]
 
 def imbalance_ratio(bid: float, ask: float) -> float:
     """(bid - ask) / (bid + ask), in [-1, 1]; 0 where both are 0."""
@@ -26,6 +29,7 @@ def forecast_vote(log_return: float, closer: float, gate: float, vote: int) -> f
     1 the original's first match of four rules.
     """
 
+@type_check_only
 class SignalValues(TypedDict):
     """Every signal; prices in ticks, quantities in units, lists by depth."""
 

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 from ._book import Book
 from ._spec import SpecBox
@@ -22,6 +23,7 @@ PARITY: int
 #: Parity with hftbacktest 2.4.4: its exchange without partial fills.
 PARITY_WHOLE: int
 
+@disjoint_base
 class Venue:
     """Resting orders of one account, their queues and fills, on a book of the venue's own.
 

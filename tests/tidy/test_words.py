@@ -97,6 +97,14 @@ def test_the_public_names_are_sorted_and_can_be_imported():
         assert getattr(mmcore, name) is not None, name
 
 
+def test_type_checkers_see_the_same_public_names_in_the_same_places(root):
+    stub = ast.parse((root / "mmcore" / "__init__.pyi").read_text(encoding="utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    assert {a.name: node.module for node in imports for a in node.names} == mmcore._EXPORTS
+    (names,) = (node.value for node in stub.body if isinstance(node, ast.Assign))
+    assert ast.literal_eval(names) == mmcore.__all__
+
+
 def test_a_modules_all_is_sorted_and_true(package):
     for source in package:
         if source.suffix != ".py" or source.module in {"__init__", "__main__"}:

@@ -301,10 +301,6 @@ cdef class Account:
                  double drawdown_max=0.0, RateLimiter rate=None):
         pass
 
-    def __init__(self, *, double position_max=0.0, double open_max=0.0, double loss_max=0.0,
-                 double drawdown_max=0.0, RateLimiter rate=None):
-        pass
-
     @property
     def position_worth(self):
         """Values of all positions, quote currency."""

@@ -28,7 +28,6 @@ cdef enum FeeKind:
     FEE_FLAT = 2                # per fill
 
 cdef enum:
-    FLAG_LAST = 64              # fill: nothing of the order is left
     TAKE_LEVELS = 256           # levels one order may take through
     TAKEN_MAX = 128             # levels whose taken quantity is remembered
     MARKS = 1024                # buckets of the price filter, a power of two

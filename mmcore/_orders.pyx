@@ -9,8 +9,8 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free
 
 from ._types cimport (
-    BID, EV_ACK, EV_AMENDED, EV_CANCELLED, EV_EXPIRED, EV_FILL, EV_REJECT, FLAG_MAKER,
-    RJ_UNKNOWN_ORDER, SLOTS_MAX, Event, Level,
+    BID, EV_ACK, EV_AMENDED, EV_CANCELLED, EV_EXPIRED, EV_FILL, EV_REJECT, FLAG_LAST,
+    FLAG_MAKER, RJ_UNKNOWN_ORDER, SLOTS_MAX, Event, Level,
 )
 
 
@@ -124,6 +124,8 @@ cdef bint orders_answer(COrders* o, const Event* e) noexcept nogil:
             a.qty = 0
             if a.state != OS_AMEND or a.qty_next == 0:
                 a.state = OS_FREE
+        if e.flags & FLAG_LAST:
+            a.state = OS_FREE       # the amend made less of it, and that was taken: no answer comes
     elif e.kind == EV_ACK:
         if a.state == OS_NEW or a.state == OS_UNKNOWN:
             a.state = OS_LIVE
@@ -327,7 +329,7 @@ cdef class Orders:
             raise ValueError(f"slot {slot}: no live order")
 
     def answer(self, int kind, int slot, int generation, *, int64_t tick=0, int64_t qty=0,
-               int code=0, bint maker=True):
+               int code=0, bint maker=True, bint last=False):
         """Apply a venue answer (Kind); True when a known order changed."""
         cdef Event e
         if kind not in (EV_ACK, EV_REJECT, EV_AMENDED, EV_EXPIRED, EV_FILL, EV_CANCELLED):
@@ -338,7 +340,7 @@ cdef class Orders:
         e.tick = tick
         e.qty = qty
         e.code = code
-        e.flags = FLAG_MAKER if maker else 0
+        e.flags = (FLAG_MAKER if maker else 0) | (FLAG_LAST if last else 0)
         return bool(orders_answer(self.c, &e))
 
     def plan(self, int side, levels):

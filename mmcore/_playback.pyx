@@ -19,7 +19,7 @@ from ._channel cimport (
     response_push,
 )
 from ._depth cimport book_apply, event_rows
-from ._matching cimport FEE_QTY, FEE_VALUE, FLAG_LAST, venue_market, venue_request
+from ._matching cimport FEE_QTY, FEE_VALUE, venue_market, venue_request
 from ._types cimport *
 
 

@@ -42,6 +42,7 @@ cdef enum EventFlag:
     FLAG_MORE = 8           # depth: further rows of the same message follow; do not quote yet
     FLAG_CONT = 16          # depth: continues the message before it; no sequence check
     FLAG_MAKER = 32         # fill: we were the maker
+    FLAG_LAST = 64          # fill: nothing of the order is left, whatever we thought it held
 
 # One message is one step: this header (64 bytes), followed for depth by n_bids + n_asks levels of
 # 16 bytes, bids first, four to a row of 64 bytes, the last row padded with zeros.

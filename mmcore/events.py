@@ -42,6 +42,7 @@ class Flag(IntFlag):
     MORE = 8
     CONT = 16
     MAKER = 32
+    LAST = 64
 
 
 class RequestKind(IntEnum):

@@ -133,11 +133,11 @@ class Floor:
         worth = sum(o["tick"] * o["qty"] for o in orders) * 1e-4
         return side * self.traders[i].state()["last_mid"] * 1e-3, worth
 
-    def check(self) -> None:
+    def check(self, closing: bool = False) -> None:
         out = np.zeros(4096, dtype=RECORD)
         self.ring.drain(out.view("u1"))
         worst, open_worth = zip(*(self.worst(i) for i in range(2)), strict=True)
-        assert sum(open_worth) <= OPEN_MAX * 1.0001
+        assert closing or sum(open_worth) <= OPEN_MAX * 1.0001  # what closes is not held back
         # positions move with the mid after they were taken: a tenth is more than this tape moves
         assert sum(worst) <= POSITION_MAX * 1.1
         for trader, venue in zip(self.traders, self.venues, strict=True):
@@ -150,12 +150,12 @@ class Floor:
             trader.stop()
         for _ in range(400):
             self.loop.idle(50 * MS)
-            self.check()
+            self.check(closing=True)
             if all(t.settled for t in self.traders) and not self.loop.under_way:
                 return
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**32), amend=st.integers(0, 2), post_only=st.booleans(), grid=st.booleans()
 )

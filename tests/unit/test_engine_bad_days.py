@@ -231,6 +231,17 @@ def test_an_amend_that_takes_more_than_the_old_rest_keeps_its_slot() -> None:
     assert [(o["state"], o["qty"]) for o in orders.open()] == [("live", 3)]
 
 
+def test_an_amend_to_less_that_is_taken_whole_frees_its_slot() -> None:
+    orders = Orders()
+    key = orders.place(-1, 1000, 147)
+    assert key is not None
+    orders.answer(Kind.ACK, *key, tick=1000, qty=147)
+    orders.amend(key[0], 990, 53)
+    orders.answer(Kind.FILL, *key, tick=995, qty=53, maker=False, last=True)
+    assert orders.open() == []
+    assert orders.open_sell == 0
+
+
 @pytest.mark.parametrize("code", [RejectCode.UNKNOWN_ORDER, RejectCode.OTHER])
 def test_an_amend_that_loses_the_race_against_a_whole_fill_frees_its_slot(code: int) -> None:
     orders = Orders()

@@ -26,9 +26,9 @@ from ._signals cimport Signals, signals_book, signals_break, signals_skew, signa
 from ._spec cimport SpecBox, quantity_of
 from ._types cimport (
     ASK, BID, EV_ACK, EV_CANCELLED, EV_CLEAR, EV_DEPTH, EV_EXPIRED, EV_FILL, EV_LINK_DOWN,
-    EV_REJECT, EV_TIMER, EV_TRADE, FLAG_MAKER, FLAG_MORE, INVERSE, RC_STATUS, SPOT, ST_KILLED,
-    ST_OK, ST_STALE, ST_STOPPING, ST_WARMUP, TIF_GTC, TIF_GTX, WHY_HALT, WHY_STOP, Event, Grid,
-    Record, Request, Spec, View,
+    EV_REJECT, EV_TIMER, EV_TRADE, FLAG_MAKER, FLAG_MORE, INVERSE, RC_STATUS, RJ_UNKNOWN_ORDER,
+    SPOT, ST_KILLED, ST_OK, ST_STALE, ST_STOPPING, ST_WARMUP, TIF_GTC, TIF_GTX, WHY_HALT, WHY_STOP,
+    Event, Grid, Record, Request, Spec, View,
 )
 
 
@@ -80,7 +80,8 @@ cdef void _answer(CTrader* t, const Event* e) noexcept nogil:
             t.n_rejected += 1
         else:
             t.n_expired += 1
-        t.pause_until_ns = t.now_ns + t.pause_ns
+        if e.code != RJ_UNKNOWN_ORDER:      # a race lost against a fill says nothing of the next
+            t.pause_until_ns = t.now_ns + t.pause_ns
     if known or e.kind == EV_FILL:
         t.unfinished = 1        # something to compare again
     r = trader_record(t, e.kind)

@@ -342,6 +342,17 @@ def test_a_refusal_pauses_new_orders() -> None:
     assert len(bench.book(10_000)) == 2
 
 
+def test_a_cancel_that_lost_its_race_pauses_nothing() -> None:
+    bench = Bench(amend=0, pause_ns=10 * MS)
+    bench.answer(bench.book(10_000, snapshot=True))
+    asked = bench.book(10_050)
+    lost = [int(q["kind"]) for q in asked].index(RequestKind.CANCEL)
+    bench.fill(asked[lost], 1000)
+    bench.answer(asked[lost : lost + 1], kind=Kind.REJECT, code=RejectCode.UNKNOWN_ORDER)
+    bench.answer(np.delete(asked, lost))
+    assert len(bench.book(10_100)) > 0
+
+
 def test_records_tell_the_whole_story_in_order() -> None:
     bench = Bench()
     placed = bench.book(10_000, snapshot=True)

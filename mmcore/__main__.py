@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-INTERRUPTED = 130  # mmcore.errors.ExitCode.INTERRUPTED, before that module is loaded
+# mmcore.errors.ExitCode, before that module is loaded
+USAGE = 2
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -22,6 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         from .commands import execute
 
         code = execute(sys.argv[1:] if arguments is None else list(arguments))
+    except ModuleNotFoundError as error:  # a checkout that nobody has installed
+        todo = "run `make demo`, or `python -m pip install -e .`, in the checkout"
+        print(f"error: {error.name} is not installed for this Python; {todo}", file=sys.stderr)
+        code = USAGE
     finally:
         for number, action in before.items():
             signal.signal(number, action)

@@ -78,6 +78,12 @@ def _defect(defect: Exception) -> MmcoreError:
     if isinstance(defect, OSError) and defect.strerror:
         what = f"{defect.strerror}{f' ({defect.filename})' if defect.filename else ''}"
         return DataError(what, done="stopped", todo="free or name another place, and try again")
+    if isinstance(defect, ModuleNotFoundError) and (defect.name or "").startswith("mmcore._"):
+        return UsageError(
+            f"the compiled core is not built for this Python ({defect.name} is missing)",
+            done="nothing was done",
+            todo="run `python -m pip install -e .` in the checkout, or install mmcore-maker",
+        )
     todo = "please report it"
     try:
         with tempfile.NamedTemporaryFile(

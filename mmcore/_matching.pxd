@@ -34,6 +34,7 @@ cdef enum:
 
 ctypedef struct VenueOrder:
     int64_t tick
+    int64_t placed              # units, as first asked for
     int64_t left                # units
     int64_t done                # filled so far, units
     int64_t shown               # displayed at its price before the snapshot being loaded

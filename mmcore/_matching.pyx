@@ -542,6 +542,7 @@ cdef void _place(CVenue* v, const Request* r, int64_t ts_ns) noexcept nogil:
     o.tif = r.tif
     o.reduce_only = r.reduce_only
     o.tick = r.tick
+    o.placed = r.qty
     o.left = r.qty
     o.left = _wanted(v, o)
     if o.left == 0:
@@ -553,9 +554,11 @@ cdef void _place(CVenue* v, const Request* r, int64_t ts_ns) noexcept nogil:
 
 
 cdef void _amend(CVenue* v, VenueOrder* o, const Request* r, int64_t ts_ns) noexcept nogil:
-    # r.qty is the remaining quantity wanted when r.done had been filled (-1: whatever has): what
-    # filled while the request travelled comes off.  Same price and not more: the place is kept.
-    cdef int64_t left = r.qty if r.done < 0 else r.qty + r.done - o.done
+    # r.qty is the remaining quantity wanted when r.done had been filled: what filled while the
+    # request travelled comes off.  Same price and not more: the place is kept.
+    cdef int64_t left = r.qty
+    if not v.rules & RULE_MODIFY_KEEPS_LEFT:
+        left += r.done - o.done
     if not _passes(v, r):
         _refuse(v, r, RJ_FILTER, ts_ns)
         return
@@ -570,7 +573,14 @@ cdef void _amend(CVenue* v, VenueOrder* o, const Request* r, int64_t ts_ns) noex
         return
     _remove(v, o)
     o.tick = r.tick
-    if not v.rules & RULE_MODIFY_KEEPS_LEFT:
+    if v.rules & RULE_MODIFY_KEEPS_LEFT:
+        # Whatever quantity was asked for, what was left when it was asked for is re-entered: a
+        # fill that the request crossed on its way is had twice.
+        left = o.placed - r.done
+        if left != o.left:
+            o.left = left
+            o.left_qty = <double>left / v.queue.qty_div
+    else:
         o.left = left
         o.left_qty = <double>left / v.queue.qty_div
     _arrive(v, o, EV_AMENDED, ts_ns)

@@ -32,7 +32,8 @@ cdef enum OutcomeCode:      # of a call
 ctypedef struct LocalOrder:
     int64_t id
     int64_t tick            # as last requested or answered
-    int64_t qty             # units
+    int64_t placed          # units, as first asked for
+    int64_t qty             # units, as last asked for
     int64_t left            # units, by the answers received
     int64_t filled          # units
     int64_t exec_tick       # of the last fill

@@ -19,7 +19,13 @@ from ._channel cimport (
     response_push,
 )
 from ._depth cimport book_apply, event_rows
-from ._matching cimport FEE_QTY, FEE_VALUE, venue_market, venue_request
+from ._matching cimport (
+    FEE_QTY,
+    FEE_VALUE,
+    RULE_MODIFY_KEEPS_LEFT,
+    venue_market,
+    venue_request,
+)
 from ._types cimport *
 
 
@@ -294,7 +300,9 @@ cdef int _send(CReplay* r, LocalOrder* o, int slot, int kind, int64_t tick,
     q.ts_ns = r.now_ns
     q.tick = tick
     q.qty = qty
-    q.done = -1             # a strategy of one's own says what shall remain
+    # By the parity rules a modify re-enters what is left as we know it, which is not what a fill or
+    # another modify on its way will have made of it.
+    q.done = o.placed - o.left if r.venue.rules & RULE_MODIFY_KEEPS_LEFT else o.filled
     if not entry_push(r.entry, &q,
                       r.now_ns + latency_entry(r.latency, r.now_ns, kind == RQ_CANCEL)):
         return OUTCOME_FULL
@@ -319,6 +327,7 @@ cdef int replay_submit(CReplay* r, int64_t id, int side, int64_t tick, int64_t q
     o = &r.orders[slot]
     o.id = id
     o.tick = tick
+    o.placed = qty
     o.qty = qty
     o.left = qty
     o.filled = 0

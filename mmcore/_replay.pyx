@@ -27,9 +27,9 @@ FILL = np.dtype(
 )
 LOCAL_ORDER = np.dtype(
     [
-        ("id", "<i8"), ("tick", "<i8"), ("qty", "<i8"), ("left", "<i8"), ("filled", "<i8"),
-        ("exec_tick", "<i8"),
-        ("exec_qty", "<i8"), ("ts_venue_ns", "<i8"), ("ts_request_ns", "<i8"),
+        ("id", "<i8"), ("tick", "<i8"), ("placed", "<i8"), ("qty", "<i8"), ("left", "<i8"),
+        ("filled", "<i8"), ("exec_tick", "<i8"), ("exec_qty", "<i8"), ("ts_venue_ns", "<i8"),
+        ("ts_request_ns", "<i8"),
         ("generation", "<u4"), ("side", "i1"), ("tif", "u1"), ("status", "u1"), ("pending", "u1"),
         ("maker", "u1"), ("used", "u1"), ("_end", "V6"),
     ]

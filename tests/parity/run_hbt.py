@@ -28,8 +28,8 @@ class Result:
     difference: str
 
 
-def replay(folder: Folder, run: Config) -> Result:
-    """Run one configuration and compare it with the recorded fills."""
+def play(folder: Folder, run: Config) -> tuple[Strategy, np.ndarray]:
+    """Run one configuration; the strategy at its end and its fills."""
     kind = STRATEGIES[run["strategy"]["id"]]
     strategy = kind(
         folder.replay(run),
@@ -37,7 +37,12 @@ def replay(folder: Folder, run: Config) -> Result:
         int(folder.grid.units(run["order_qty"])),
         partial=run["exchange"] == "partial_fill",
     )
-    fills = strategy.run()
+    return strategy, strategy.run()
+
+
+def replay(folder: Folder, run: Config) -> Result:
+    """Run one configuration and compare it with the recorded fills."""
+    strategy, fills = play(folder, run)
     return Result(strategy, fills, difference(folder, fills, folder.fills(run)))
 
 

@@ -18,12 +18,7 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint16_t
 from libc.string cimport memmove, memset
 
 from ._depth cimport BK_OK, book_apply, book_qty, book_top
-from ._queue cimport (
-    queue_join,
-    queue_level,
-    queue_print,
-    queue_resync,
-)
+from ._queue cimport queue_join, queue_level, queue_print, queue_resync
 from ._spec cimport mul_div, notional_quote, tick_floor
 from ._types cimport *
 

@@ -69,7 +69,7 @@ def poll(hbt, live, n_live, left, position, table, stamps, n):  # type: ignore[n
         now = order.leaves_qty
         # Acknowledged modifies move what is left as well, up and down.
         status = order.status
-        filled = status == FILLED or status == PARTIALLY_FILLED
+        filled = status in (FILLED, PARTIALLY_FILLED)
         filled = filled or (status == EXPIRED and order.time_in_force == IOC)
         if filled and now < left[live[k]] - 1e-9:
             qty = left[live[k]] - now
@@ -83,7 +83,7 @@ def poll(hbt, live, n_live, left, position, table, stamps, n):  # type: ignore[n
             position += order.side * qty
             n += 1
         left[live[k]] = now
-        if status != EXPIRED and status != FILLED and status != CANCELED:
+        if status not in (EXPIRED, FILLED, CANCELED):
             live[kept] = live[k]
             kept += 1
     hbt.clear_inactive_orders(0)
@@ -96,13 +96,15 @@ def units_of(position, order_qty):  # type: ignore[no-untyped-def]
 
 
 @njit
-def step_on(hbt, step, partial, live, n_live, left, position, table, stamps, n):  # type: ignore[no-untyped-def]
+def step_on(  # type: ignore[no-untyped-def]
+    hbt, step, partial, live, n_live, left, position, table, stamps, n
+):
     if not partial:
         return hbt.elapse(step), n_live, position, n
     target = hbt.current_timestamp + step
     while hbt.current_timestamp < target:
         code = hbt.wait_next_feed(True, target - hbt.current_timestamp)
-        if code != 0 and code != 2 and code != 3:
+        if code not in (0, 2, 3):
             return code, n_live, position, n
         n_live, position, n = poll(hbt, live, n_live, left, position, table, stamps, n)
     return 0, n_live, position, n
@@ -110,7 +112,7 @@ def step_on(hbt, step, partial, live, n_live, left, position, table, stamps, n):
 
 @njit
 def active(order):  # type: ignore[no-untyped-def]
-    return order.req == 0 and (order.status == NEW or order.status == PARTIALLY_FILLED)
+    return order.req == 0 and order.status in (NEW, PARTIALLY_FILLED)
 
 
 @njit
@@ -229,7 +231,7 @@ def skewed(hbt, params, order_qty, partial, table, stamps):  # type: ignore[no-u
     tick = hbt.depth(0).tick_size
     while True:
         code = hbt.wait_next_feed(True, timeout)
-        if code != 0 and code != 2 and code != 3:
+        if code not in (0, 2, 3):
             break
         n_live, position, n = poll(hbt, live, n_live, left, position, table, stamps, n)
         depth = hbt.depth(0)

@@ -112,8 +112,7 @@ ctypedef struct Request:
     int64_t tick
     int64_t qty             # units; amend: desired remaining
     # amend: units of the order filled so far, as known here.  The venue is asked for a total of
-    # done + qty, so that a fill on its way is not bought twice; -1: qty is the remaining whatever
-    # has filled
+    # done + qty, so that a fill on its way is not bought twice
     int64_t done
 
 # What the journal keeps, 64 bytes, in engine order.

@@ -181,7 +181,23 @@ cdef object _prices(Book book, int side, object n):
 
 
 cdef class Book:
-    """See the stub for the manual."""
+    """The order book of one instrument: absolute quantities by price, best first on demand.
+
+    spec: ticks and units of the instrument; without one, prices are ticks and sizes units.
+    window: slots (one a tick) kept densely around the touch of each side, a power of two from 64
+    to 262,144; a snapshot that spans more ticks gets a larger one, up to ``window_max``.
+    far_levels: levels a side may hold outside its window.  Nothing is ever dropped: when they run
+    out, ``health`` becomes ``Status.FULL`` until the next snapshot.  Memory is reserved here and in
+    :meth:`reserve`, never by a message; pages that no level reaches cost nothing.
+
+    One owner thread.  Raises ValueError where a size is not as said.
+
+    The sequence rule is the same for all venues, since decoders normalise: ``seq`` is the last
+    update id of a message, ``previous`` the id that must stand before it (Binance futures ``pu``,
+    Binance spot ``U - 1``, Bybit ``u - 1``), 0: no sequence.  After a snapshot with id L a message
+    with ``seq <= L`` is old, the first one applied needs ``previous <= L``, each later one the id
+    of the one before.  A break sets ``Status.GAP``, and everything is ignored until a snapshot.
+    """
 
     def __cinit__(self, SpecBox spec=None, *, int64_t window=4096, int64_t window_max=WIDTH_MAX,
                   int64_t far_levels=65536):
@@ -216,19 +232,35 @@ cdef class Book:
         free(self.scratch)
 
     def reserve(self, *, int64_t window_max=WIDTH_MAX, int64_t far_levels=65536):
+        """Allocates new capacities; the levels stay.  Not for the hot path.
+
+        Raises ValueError where a side holds more levels than ``far_levels``.
+        """
         _check_sizes(self.c.width_min, window_max, far_levels)
         _sides_alloc(self, min(window_max, self.c.bids.width), window_max, far_levels)
 
     # -- changes
 
     def load(self, bids, asks, *, int64_t seq=0, int64_t ts_venue_ns=0, int64_t ts_local_ns=0):
+        """Replaces the whole book with (price, size) pairs in any order; returns a BookReturn.
+
+        BookReturn: 0 applied, 1 old, 2 sequence broken, 3 no snapshot yet, 4 full, 5 malformed.
+        Prices and sizes are taken exactly: ValueError names the value that is not on the grid, not
+        finite or negative, and then nothing has been applied.
+        """
         return _submit(self, bids, asks, FLAG_SNAPSHOT, (seq, 0, ts_venue_ns, ts_local_ns))
 
     def apply(self, bids=(), asks=(), *, int64_t seq=0, int64_t previous=0,
               int64_t ts_venue_ns=0, int64_t ts_local_ns=0):
+        """Sets sizes by price, 0 deletes (an unknown level, too); otherwise like :meth:`load`."""
         return _submit(self, bids, asks, 0, (seq, previous, ts_venue_ns, ts_local_ns))
 
     def bind(self, rows):
+        """Takes a C-contiguous block of ``events.EVENT`` rows for :meth:`update` and :meth:`run`.
+
+        The array is kept alive, and read in place, until :meth:`release` or the next ``bind``.  All
+        rows must concern this instrument.  Raises ValueError for another dtype.
+        """
         if rows.dtype != EVENT:
             raise ValueError(f"rows of dtype {rows.dtype}: expected events.EVENT")
         self.release()
@@ -237,20 +269,27 @@ cdef class Book:
         self.n_rows = self.view.len // sizeof(Event)
 
     def release(self):
+        """Lets go of the bound block."""
         if self.rows != NULL:
             PyBuffer_Release(&self.view)
         self.rows = NULL
         self.n_rows = 0
 
     def update(self, int64_t row):
+        """Applies the message whose header is a row of the bound block; returns a BookReturn.
+
+        The fast way from Python: no object is made.  Raises IndexError where no whole message is.
+        """
         if not 0 <= row < self.n_rows or row + event_rows(&self.rows[row]) > self.n_rows:
             raise IndexError(f"row {row}: no whole message there in {self.n_rows} bound rows")
         return book_apply(self.c, &self.rows[row])
 
     def run(self):
+        """Applies every message of the bound block in order; returns their number."""
         return book_run(self.c, self.rows, self.n_rows, 0, NULL, NULL)
 
     def signals(self, int depth=5):
+        """Like :meth:`run`; returns imbalance over ``depth`` levels and microprice after each."""
         cdef double[::1] imbalance = np.empty(self.n_rows)
         cdef double[::1] microprice = np.empty(self.n_rows)
         cdef int64_t n = 0
@@ -261,6 +300,7 @@ cdef class Book:
     # -- levels
 
     def levels(self, int side, n=None):
+        """The first n levels (all) of side 1 (bids) or -1 (asks), best first, ``events.LEVEL``."""
         cdef int64_t count = (self.c.bids.count if side == BID else self.c.asks.count)
         out = np.empty(count if n is None else min(max(n, 0), count), LEVEL)
         if len(out) > 0:
@@ -268,6 +308,7 @@ cdef class Book:
         return out
 
     def top(self, int side, out):
+        """Writes the first levels into a caller's ``events.LEVEL`` array; returns how many."""
         cdef Py_buffer view
         cdef int n
         PyObject_GetBuffer(out, &view, PyBUF_WRITABLE)
@@ -276,32 +317,44 @@ cdef class Book:
         return n
 
     def bids(self, n=None):
+        """float64[k, 2]: price and size of the first n (all) bids, best first."""
         return _prices(self, 1, n)
 
     def asks(self, n=None):
+        """float64[k, 2]: price and size of the first n (all) asks, best first."""
         return _prices(self, -1, n)
 
     def qty(self, int side, int64_t tick):
+        """Units at a tick, 0 where there is no level."""
         return book_qty(self.c, side, tick)
 
     # -- signals
 
     def imbalance(self, int depth):
+        """(bids - asks) / (bids + asks) over min(depth, both sides) levels, unweighted; 0: none."""
         return book_imbalance(self.c, depth)
 
     def weighted_imbalance(self, int depth):
+        """The same over sizes weighted e^(-i/2), i = 0 at the touch; 0 without both sides."""
         return book_imbalance_weighted(self.c, depth)
 
     def weight(self, int side, int depth):
+        """Sum of e^(-i/2) * quantity over the first levels of a side."""
         return book_weight(self.c, side, depth)
 
     def microprice(self, int depth=0):
+        """Touch prices weighted by the other side's size, quote currency; nan without both sides.
+
+        depth 0: touch sizes, else :meth:`weight`.
+        """
         return book_microprice_depth(self.c, depth) if depth > 0 else book_microprice(self.c)
 
     def vwap(self, int side, int n):
+        """Size-weighted mean price of the first n levels; nan without levels."""
         return book_vwap(self.c, side, n)
 
     def analysis(self, int depth):
+        """Depths and depth-weighted prices over min(depth, both sides) levels; None if empty."""
         cdef CBookAnalysis a
         if not book_analysis(self.c, depth, &a):
             return None
@@ -310,6 +363,7 @@ cdef class Book:
         )
 
     def touch(self, int depth=0):
+        """Best ticks with touch sizes (depth 0) or depth-weighted sizes, for ofi and voi."""
         cdef CTouch t
         book_touch(self.c, depth, &t)
         return Touch(t.bid_tick, t.ask_tick, t.bid_size, t.ask_size)
@@ -318,34 +372,42 @@ cdef class Book:
 
     @property
     def best_bid(self):
+        """Quote currency; nan without bids."""
         return book_price(self.c, self.c.bid_tick) if self.c.n_bids > 0 else NAN
 
     @property
     def best_ask(self):
+        """Quote currency; nan without asks."""
         return book_price(self.c, self.c.ask_tick) if self.c.n_asks > 0 else NAN
 
     @property
     def mid(self):
+        """Quote currency; nan without both sides."""
         return book_mid(self.c)
 
     @property
     def spread_bps(self):
+        """Spread over mid in 1e-4, negative while crossed; nan without both sides."""
         return book_spread_bps(self.c)
 
     @property
     def health(self):
+        """``events.Status``: OK, WARMUP, GAP, CROSSED, ONE_SIDED, STALE or FULL."""
         return self.c.health
 
     @property
     def last_seq(self):
+        """Last update id applied, 0: none."""
         return self.c.last_seq
 
     @property
     def ts_venue_ns(self):
+        """Venue time of the last applied message."""
         return self.c.ts_venue_ns
 
     @property
     def ts_local_ns(self):
+        """Receive time of the last applied message; the book's age counts from it."""
         return self.c.ts_local_ns
 
     @property
@@ -365,8 +427,10 @@ cdef class Book:
 
     @property
     def window(self):
+        """Slots of each side's window now."""
         return self.c.bids.width
 
     def sound(self):
+        """Whether every invariant of the structure holds; walks all of the memory."""
         return (side_sound(&self.c.bids) and side_sound(&self.c.asks)
                 and self.c.n_bids == self.c.bids.count and self.c.n_asks == self.c.asks.count)

@@ -16,6 +16,7 @@ from .events import Status, Suppressed
 
 QUANTA_PER_ONE = 100_000_000
 SPOKEN_TRADERS = 2  # more have one status line together
+WIDTH, LABEL_WIDTH = 80, 12  # columns of the summary, and of the words before its figures
 CENT_CURRENCIES = frozenset({"USD", "USDT", "USDC", "FDUSD", "BUSD", "EUR"})
 
 STATUS_WORDS = {
@@ -242,13 +243,23 @@ def total_net(views: Sequence[TraderView]) -> str:
     return ", ".join(f"{money(net, currency)} {currency}" for currency, net in sums.items())
 
 
-def trader_text(view: TraderView) -> str:
-    """The outcome of one trader in one line."""
+def trader_lines(view: TraderView) -> list[str]:
+    """The outcome of one trader: one line, more where they would be wider than a terminal."""
     gross, fees, net = pnl_parts(view)
-    return (
-        f"{view.name:<12} {view.position:+.{view.quantity_decimals}f} {view.base}, "
-        f"{plural(view.n_fills, 'fill')}, gross {gross}, fees {fees}, net {net} {view.currency}"
-    )
+    parts = [
+        f"{view.position:+.{view.quantity_decimals}f} {view.base}",
+        plural(view.n_fills, "fill"),
+        f"gross {gross}",
+        f"fees {fees}",
+        f"net {net} {view.currency}",
+    ]
+    lines = [f"{view.name:<{LABEL_WIDTH}}"]
+    for i, part in enumerate(parts):
+        text = part if i == len(parts) - 1 else f"{part},"
+        if len(lines[-1]) + 1 + len(text) > WIDTH:
+            lines.append(" " * LABEL_WIDTH)
+        lines[-1] += f" {text}"
+    return lines
 
 
 def summary_lines(summary: Summary) -> list[str]:
@@ -274,7 +285,7 @@ def summary_lines(summary: Summary) -> list[str]:
         f"market       {market}",
         f"book         {book}",
         f"trading      {trading}",
-        *(trader_text(view) for view in shot.traders),
+        *(line for view in shot.traders for line in trader_lines(view)),
         f"journal      {summary.journal_hash[:32]}",
         f"saved        {summary.directory}",
         f"next:        {summary.next}",

@@ -268,7 +268,10 @@ class Run:
     def _end(self, code: int, cause: str) -> None:
         if not self.ending.cause:
             self.ending = Ending(code, cause)
-            self._display.notice("error", cause)
+            # The cause is the first line of the summary: told here too, it would stand twice.
+            n = self._desk.n_open
+            left = f"cancelling {n} own orders" if n else "no own order is open"
+            self._display.notice("error", f"stopping: {left}")
 
     def _show(self, force: bool = False) -> None:
         now = self._clock() - self._start

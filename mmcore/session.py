@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from . import __version__
@@ -105,7 +106,10 @@ def _run(
             )
             try:
                 ending = _drive(run)
-                summary = _summary(run, journal, ending, directory.path, require_fills, next_step)
+                _conclude(run, journal, ending, require_fills)
+                summary = _summary(
+                    run, journal, ending, directory.path, next_step or _next_step(ending, config)
+                )
             except BaseException:
                 display.close(None)
                 raise
@@ -175,24 +179,23 @@ def _journal(config: "Config", desk: "PaperDesk", directory: "RunDirectory") -> 
     return journal
 
 
-def _summary(
-    run: "Run",
-    journal: "Journal",
-    ending: "Ending",
-    directory: Path,
-    require_fills: bool,
-    next_step: str,
-) -> "Summary":
-    """Write the end of the run into its journal and close that; what is to be told."""
-    from .progress import Summary
-
-    shot = run.snapshot()
-    filled = any(view.n_fills for view in shot.traders)
+def _conclude(run: "Run", journal: "Journal", ending: "Ending", require_fills: bool) -> None:
+    """Change how the run ended where only its result, or its journal, says so."""
+    filled = any(view.n_fills for view in run.snapshot().traders)
     if require_fills and not filled and ending.exit_code == ExitCode.OK:
         ending.exit_code = ExitCode.DATA
     journal.flush()
     if journal.failure and ending.exit_code in (ExitCode.OK, ExitCode.DATA):
         ending.exit_code, ending.cause = ExitCode.SAFETY, journal.failure
+
+
+def _summary(
+    run: "Run", journal: "Journal", ending: "Ending", directory: Path, next_step: str
+) -> "Summary":
+    """Write the end of the run into its journal and close that; what is to be told."""
+    from .progress import Summary
+
+    shot = run.snapshot()
     _keep(journal, shot, ending)
     journal.close()
     return Summary(
@@ -203,7 +206,7 @@ def _summary(
         remaining=run.n_open,
         journal_hash=journal.hash,
         directory=str(directory),
-        next=next_step or _next_step(ending.exit_code),
+        next=next_step,
         warning=ending.warning,
     )
 
@@ -233,9 +236,12 @@ def _keep(journal: "Journal", shot: "Snapshot", ending: "Ending") -> None:
     )
 
 
-def _next_step(code: int) -> str:
-    if code == ExitCode.OK:
-        return "python -m mmcore check config.toml says in words what a configuration means"
-    if code == ExitCode.INTERRUPTED:
-        return "start the same command again; every run gets a directory of its own"
-    return "mend what the first line of this summary names, then start the same command again"
+def _next_step(ending: "Ending", config: "Config") -> str:
+    check, again = (f"python -m mmcore {word} {quote(config.path)}" for word in ("check", "run"))
+    if ending.warning:
+        return f"{check} says how far its orders stand from the market"
+    if ending.exit_code == ExitCode.OK:
+        return f"{check} says in words what it means"
+    if ending.exit_code == ExitCode.INTERRUPTED:
+        return f"{again} starts anew, in a directory of its own"
+    return f"mend what the line `ended` names, then {again}"

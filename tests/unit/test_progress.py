@@ -18,6 +18,7 @@ from mmcore.progress import (
     money,
     pnl_parts,
     summary_lines,
+    trader_lines,
     why,
 )
 
@@ -168,6 +169,18 @@ def test_the_summary_has_every_figure_and_ends_with_what_to_do() -> None:
     assert max(map(len, lines)) < 100
     warned = summary_lines(summary(warning="no fills"))
     assert warned[-1] == "warning: no fills" and warned[-2].startswith("next:")
+
+
+@pytest.mark.parametrize(
+    ("name", "currency"), [("bybit-linear:BTCUSDT", "USDT"), ("binance-coinm:BTCUSD_PERP", "BTC")]
+)
+def test_a_long_outcome_breaks_between_two_figures(name: str, currency: str) -> None:
+    view = trader(name=name, currency=currency, gross=-123_456_789_000, fees=1_000, n_fills=1_234)
+    lines = trader_lines(view)
+    assert len(lines) > 1 and max(map(len, lines)) <= 80
+    assert lines[0].startswith(f"{name} +0.000 BTC, 1,234 fills, gross")
+    assert all(line.startswith(" " * 13) for line in lines[1:])
+    assert lines[-1].endswith(f"{pnl_parts(view)[2]} {currency}")
 
 
 def test_orders_that_may_remain_are_not_hidden() -> None:

@@ -64,7 +64,9 @@ def look(path: Path) -> Capture:
         text = Text(path)
     except FileNotFoundError:
         raise DataError(
-            "no such file", file=path, todo="mend the path; it is relative to the configuration"
+            "no such file",
+            file=path,
+            todo="mend the path (one in a configuration is relative to that file)",
         ) from None
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", file=path) from None

@@ -40,7 +40,7 @@ from .schema import (
     TwoSidedConfig,
     WeightsConfig,
 )
-from .spelling import nearest
+from .spelling import beginning, nearest
 
 __all__ = [
     "AccountConfig",
@@ -317,7 +317,10 @@ def _choice(
         faults.add(path, rule, 'mode = "paper"')
         return None
     near = nearest(str(raw), choices)
-    repair = f'did you mean {field.name} = "{near}"?' if near else _repair(field)
+    meant = [near] if near else beginning(str(raw), choices)
+    repair = _repair(field)
+    if meant:
+        repair = f"did you mean {field.name} = {' or '.join(map(toml_text, meant))}?"
     faults.add(path, rule, repair, guessed=bool(near))
     return near or None
 
@@ -374,7 +377,7 @@ def _number(
         faults.add(path, rule, repair)
         return None
     if kind is int and isinstance(raw, Decimal):
-        whole = raw.is_finite() and raw == int(raw)
+        whole = _within(field, raw) and raw == int(raw)
         faults.add(path, rule, f"{field.name} = {int(raw)}" if whole else _repair(field))
         return None
     if not _within(field, raw):

@@ -27,6 +27,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return parts[0] if len(parts) == 1 else ""
 
 
+def beginning(word: str, known: Iterable[str]) -> list[str]:
+    """The known names that begin with ``word``: "bybit" stands for two venues, and is neither."""
+    plain = _plain(word)
+    return [name for name in known if plain and _plain(name).startswith(plain)]
+
+
 def slip_count(a: str, b: str, most: int) -> int:
     """Slips between two words: edit distance with neighbour swaps; ``most + 1`` when beyond it."""
     if abs(len(a) - len(b)) > most:

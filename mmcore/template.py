@@ -10,7 +10,7 @@ from typing import get_args
 from .config import loads
 from .errors import UsageError
 from .schema import SPOT_VENUES, START_PRICES, SYMBOLS, Venue
-from .spelling import nearest
+from .spelling import beginning, nearest
 
 
 def text_for(venue: str = "synthetic", symbol: str = "BTCUSDT") -> str:
@@ -80,7 +80,8 @@ def _venue(name: str | None) -> str:
     if name in known:
         return name
     near = nearest(name, known)
-    hint = f"did you mean --venue {near}?" if near else f"one of {', '.join(known)}"
+    meant = [near] if near else beginning(name, known)
+    hint = f"did you mean --venue {' or '.join(meant)}?" if meant else f"one of {', '.join(known)}"
     raise UsageError(
         f"no venue {name!r}", where="mmcore init", done="nothing was written", todo=hint
     )
@@ -105,7 +106,7 @@ def _symbol(venue: str, name: str | None) -> str:
         f"no symbol {name!r} on {venue}",
         where="mmcore init",
         done="nothing was written",
-        todo=f"{hint} {own}",
+        todo=hint,
     )
 
 

@@ -318,6 +318,18 @@ def refusal(path):
     return str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("line", "repair"),
+    [
+        ('venue = "bybit"', 'did you mean venue = "bybit-linear" or "bybit-spot"?'),
+        ("grid.rate_limit = 1e9", "rate_limit = 10   (the default)"),
+        ("grid.rate_limit = 20.0", "rate_limit = 20"),
+    ],
+)
+def test_a_repair_can_be_taken_as_it_stands(line, repair):
+    assert only_fault(f"{SMALLEST}{line}\n").repair == repair
+
+
 def test_a_missing_file_is_answered_with_the_nearest(tmp_path):
     (tmp_path / "config.toml").write_text(SMALLEST)
     assert "did you mean" in refusal(tmp_path / "confg.toml")

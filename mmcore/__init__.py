@@ -1,5 +1,14 @@
 """mmcore: a market maker for crypto perpetuals and spot on a compiled, deterministic core."""
 
+import signal as _signal
+import sys as _sys
+
+if _sys.orig_argv[1:3] == ["-m", "mmcore"] and _signal.getsignal(_signal.SIGINT) is (
+    _signal.default_int_handler
+):
+    # Ctrl-C before the command line is loaded ends it without a traceback; `__main__` takes over.
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+
 from importlib import import_module as _import_module
 from pathlib import Path as _Path
 from pkgutil import extend_path as _extend_path

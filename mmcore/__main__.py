@@ -5,12 +5,17 @@ quietly, and no failure that a user can meet shows a traceback.  The commands ar
 :mod:`mmcore.commands`; the exit codes in :mod:`mmcore.errors`.
 """
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from types import FrameType
-from typing import NoReturn
+
+TYPE_CHECKING = False  # the module `typing` costs 2 ms in which Ctrl-C would end without a word
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+    from typing import NoReturn
 
 # mmcore.errors.ExitCode, before that module is loaded
 USAGE = 2

@@ -22,8 +22,11 @@ COMPILED = ("_spec", "_book", "_quotes", "_engine", "_sim")  # the core, as --ve
 def execute(arguments: Sequence[str]) -> int:
     """Run one command line; returns its exit code, whatever happens inside."""
     as_json = "--json" in arguments
+    _open_streams()
     try:
-        code = mmcore.main(list(arguments), prog_name="python -m mmcore", standalone_mode=False)
+        # Not click's `main`: that ends with status 1 where the reader of our output has gone.
+        with mmcore.make_context("python -m mmcore", list(arguments)) as context:
+            code = mmcore.invoke(context)
         sys.stdout.flush()
         return int(code or ExitCode.OK)
     except MmcoreError as error:
@@ -36,10 +39,24 @@ def execute(arguments: Sequence[str]) -> int:
         print("\nstopped by Ctrl-C", file=sys.stderr)
         return ExitCode.INTERRUPTED
     except BrokenPipeError:  # the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return ExitCode.OK
     except Exception as defect:  # noqa: BLE001 - the last line of defence: no traceback on screen
         return _fail(_defect(defect), as_json=as_json)
+
+
+def _open_streams() -> None:
+    """Give a process that was started without output (``>&-``, some daemons) the empty one.
+
+    Without this, a file of the run could get descriptor 1, and the prints go into it.
+    """
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            empty = os.open(os.devnull, os.O_WRONLY)
+            if empty != number:
+                os.dup2(empty, number)
+                os.close(empty)
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
 
 
 def _fail(error: MmcoreError, *, as_json: bool) -> int:
@@ -226,9 +243,12 @@ def init(path: str, venue: str | None, symbol: str | None, force: bool, as_json:
     _say({**lines, "next": f"python -m mmcore check {path}"}, as_json=as_json)
 
 
-@mmcore.group(cls=Commands)
-def tape() -> None:
+@mmcore.group(cls=Commands, invoke_without_command=True)
+@click.pass_context
+def tape(ctx: click.Context) -> None:
     """Recorded market data."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 @tape.command()

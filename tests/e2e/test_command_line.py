@@ -156,3 +156,82 @@ def test_ctrl_c_while_loading_ends_quietly(delay_s, tmp_path):
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert re.search("SIGINT|Ctrl-C", errors + out)
+
+
+def test_ctrl_c_before_the_command_line_is_loaded_shows_no_traceback(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "class Interrupt:\n"
+        "    @staticmethod\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        "        if name == 'mmcore.__main__':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupt)\n"
+    )
+    path = os.pathsep.join([str(tmp_path), ENVIRONMENT["PYTHONPATH"]])
+    done = mmcore("--version", PYTHONPATH=path)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_a_library_leaves_ctrl_c_to_its_user():
+    program = "import signal, mmcore; print(signal.getsignal(2) is signal.default_int_handler)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout == "True\n"
+
+
+@pytest.mark.parametrize("arguments", ["check c.toml", "run c.toml --seconds 20", "--help"])
+def test_a_reader_that_goes_away_is_no_failure(arguments, tmp_path):
+    (tmp_path / "c.toml").write_text(SMALL)
+    readable, writable = os.pipe()
+    os.close(readable)
+    with os.fdopen(writable, "w") as gone:
+        done = subprocess.run(
+            [sys.executable, "-m", "mmcore", *arguments.split()],
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("arguments", ["check c.toml", "run c.toml --seconds 2", "--help"])
+def test_without_any_output_the_work_is_done_all_the_same(arguments, tmp_path):
+    (tmp_path / "c.toml").write_text(SMALL)
+    command = f'exec "{sys.executable}" -m mmcore {arguments} <&- >&- 2>&-'
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, env=ENVIRONMENT, timeout=30, check=False
+    )
+    assert done.returncode == 0
+
+
+def test_a_group_without_a_command_shows_its_help(capsys):
+    assert execute(["tape"]) == 0
+    assert "info" in capsys.readouterr().out
+
+
+def test_a_family_of_venues_is_answered_with_its_members(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert execute(["init", "--venue", "bybit"]) == 2
+    assert "--venue bybit-linear or bybit-spot?" in capsys.readouterr().err
+    assert execute(["init", "--venue", "bybit-spot", "--symbol", "FOO"]) == 2
+    assert capsys.readouterr().err.count("or take --symbol") == 1
+
+
+@pytest.mark.parametrize("name", ["mine.toml", "two words.toml"])
+def test_the_next_step_of_a_run_names_the_file_that_was_run(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text(SMALL)
+    assert execute(["run", name, "--seconds", "30"]) == 0
+    shown = name if " " not in name else f"'{name}'"
+    assert f"next:        python -m mmcore check {shown} says" in capsys.readouterr().out

@@ -200,6 +200,8 @@ class TapeSource:
     def __init__(
         self, files: Sequence[Path | str], instruments: Sequence[Wanted] | None = None
     ) -> None:
+        if isinstance(files, str | Path):
+            raise TypeError(f"files is one path: give a list, TapeSource([{str(files)!r}])")
         if not files:
             raise NoDataError("no file is given")
         self._faults = Faults()
@@ -264,7 +266,8 @@ class TapeSource:
                 raise DataError(
                     "the file does not say of which instrument it is",
                     file=self._captures[0].path,
-                    todo="name the instrument",
+                    todo="name it: in an [[instrument]] table of a configuration to run, or as "
+                    "TapeSource([file], [(venue, symbol)])",
                 )
             return tuple(found.values())
         items = tuple(self._wanted(each) for each in wanted)

@@ -335,6 +335,11 @@ def test_a_file_that_is_no_recording_is_refused(file, content, pack, what):
     assert str(path) in str(caught.value) and caught.value.exit_code == 3
 
 
+def test_one_path_is_not_taken_for_a_list_of_letters():
+    with pytest.raises(TypeError, match="give a list"):
+        TapeSource("none.gz")
+
+
 def test_missing_files_and_folders_are_refused(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         TapeSource([tmp_path / "none.gz"])

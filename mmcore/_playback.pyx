@@ -18,7 +18,7 @@ from ._channel cimport (
     response_due,
     response_push,
 )
-from ._depth cimport book_apply, event_rows
+from ._depth cimport book_apply
 from ._matching cimport (
     FEE_QTY,
     FEE_VALUE,
@@ -32,25 +32,32 @@ from ._types cimport *
 # ---- the tape
 
 
-cdef void _seek_local(CReplay* r) noexcept nogil:
-    # From local_row on, the next message for us.
-    cdef int64_t i = r.local_row
+cdef inline int64_t _rows(const Event* e) noexcept nogil:
+    # Rows of a message; as event_rows, which a call per row would cost too much.
+    if e.kind != EV_DEPTH:
+        return 1
+    return 1 + ((<int64_t>e.n_bids + <int64_t>e.n_asks + 3) >> 2)
+
+
+cdef inline void _seek_local(CReplay* r, int64_t i) noexcept nogil:
+    # From row i on, the next message for us.
+    cdef int64_t ts_ns
     while i < r.n_rows and not r.rows[i].flags & FLAG_LOCAL:
-        i += event_rows(&r.rows[i])
+        i += _rows(&r.rows[i])
     r.local_row = i
     if i >= r.n_rows:
         r.local_ns = INT64_MAX
         return
-    if r.rows[i].ts_local_ns < r.local_ns and r.bad_row < 0:
+    ts_ns = r.rows[i].ts_local_ns
+    if ts_ns < r.local_ns and r.bad_row < 0:
         r.bad_row = i
-    r.local_ns = r.rows[i].ts_local_ns
+    r.local_ns = ts_ns
 
 
-cdef void _seek_venue(CReplay* r) noexcept nogil:
-    cdef int64_t i = r.venue_row
+cdef inline void _seek_venue(CReplay* r, int64_t i) noexcept nogil:
     cdef int64_t ts_ns
     while i < r.n_rows and not r.rows[i].flags & FLAG_EXCH:
-        i += event_rows(&r.rows[i])
+        i += _rows(&r.rows[i])
     r.venue_row = i
     if i >= r.n_rows:
         r.venue_ns = INT64_MAX
@@ -205,40 +212,48 @@ cdef void _send_answers(CReplay* r, int64_t ts_ns) noexcept nogil:
     r.venue.n_out = 0
 
 
-cdef void _venue_step(CReplay* r) noexcept nogil:
-    # Everything of the venue's next instant; market data before requests.
-    cdef int64_t due_ns = entry_due(r.entry)
-    cdef int64_t ts_ns
-    if r.venue_ns <= due_ns:
-        ts_ns = r.venue_ns
-        venue_market(r.venue, &r.rows[r.venue_row], ts_ns)
+cdef void _venue_until(CReplay* r, int64_t target_ns) noexcept nogil:
+    # Market data at the venue up to the target, while nothing is answered.
+    cdef const Event* e
+    while r.venue_ns <= target_ns and r.venue_row < r.n_rows:
+        e = &r.rows[r.venue_row]
+        venue_market(r.venue, e, r.venue_ns)
         r.n_rows_venue += 1
-        r.venue_row += event_rows(&r.rows[r.venue_row])
-        _seek_venue(r)
-    else:
-        ts_ns = due_ns
-        venue_request(r.venue, &r.entry.ring[r.entry.head & r.entry.mask].request, ts_ns)
-        r.entry.head += 1
+        if r.venue.n_out:
+            _send_answers(r, r.venue_ns)
+            _seek_venue(r, r.venue_row + _rows(e))
+            return
+        _seek_venue(r, r.venue_row + _rows(e))
+
+
+cdef bint _venue_step(CReplay* r, int64_t target_ns) noexcept nogil:
+    # The venue's next doings up to the target, market data before requests, until it answers;
+    # False: there is nothing to do.
+    cdef int64_t due_ns = entry_due(r.entry)
+    if r.venue_row < r.n_rows and r.venue_ns <= due_ns:
+        if r.venue_ns > target_ns:
+            return False
+        _venue_until(r, due_ns if due_ns < target_ns else target_ns)
+        return True
+    if r.entry.head == r.entry.tail or due_ns > target_ns:
+        return False
+    venue_request(r.venue, &r.entry.ring[r.entry.head & r.entry.mask].request, due_ns)
+    r.entry.head += 1
     if r.venue.n_out:
-        _send_answers(r, ts_ns)
+        _send_answers(r, due_ns)
+    return True
 
 
 cdef void _local_until(CReplay* r, int64_t target_ns) noexcept nogil:
+    cdef const Event* e
     while r.local_ns <= target_ns and r.local_row < r.n_rows:
-        book_apply(r.book, &r.rows[r.local_row])
+        e = &r.rows[r.local_row]
+        book_apply(r.book, e)
         r.n_rows_local += 1
-        r.local_row += event_rows(&r.rows[r.local_row])
-        _seek_local(r)
+        _seek_local(r, r.local_row + _rows(e))
     while r.response.head < r.response.tail and response_due(r.response) <= target_ns:
         _answered(r, &r.response.ring[r.response.head & r.response.mask])
         r.response.head += 1
-
-
-cdef inline bint _venue_due(const CReplay* r, int64_t target_ns) noexcept nogil:
-    return (
-        (r.venue_ns <= target_ns and r.venue_row < r.n_rows)
-        or (r.entry.head < r.entry.tail and entry_due(r.entry) <= target_ns)
-    )
 
 
 cdef int _reached(CReplay* r, int64_t target_ns, int outcome) noexcept nogil:
@@ -262,8 +277,8 @@ cdef inline int64_t _later(int64_t now_ns, int64_t duration_ns) noexcept nogil:
 
 cdef int replay_elapse(CReplay* r, int64_t duration_ns) noexcept nogil:
     cdef int64_t target_ns = _later(r.now_ns, duration_ns)
-    while _venue_due(r, target_ns):
-        _venue_step(r)
+    while _venue_step(r, target_ns):
+        pass
     return _reached(r, target_ns, OUTCOME_OK)
 
 
@@ -279,9 +294,8 @@ cdef int replay_wait(CReplay* r, int64_t timeout_ns) noexcept nogil:
         ):
             target_ns = response_due(r.response)
             outcome = OUTCOME_RESPONSE
-        if not _venue_due(r, target_ns):
+        if not _venue_step(r, target_ns):
             return _reached(r, target_ns, outcome)
-        _venue_step(r)
 
 
 # ---- requests
@@ -383,7 +397,7 @@ cdef void replay_preload(CReplay* r, const Event* rows, int64_t n_rows) noexcept
     while i < n_rows:
         book_apply(r.book, &rows[i])
         venue_market(r.venue, &rows[i], rows[i].ts_venue_ns)
-        i += event_rows(&rows[i])
+        i += _rows(&rows[i])
     r.venue.n_out = 0
 
 
@@ -391,6 +405,6 @@ cdef void replay_start(CReplay* r) noexcept nogil:
     r.bad_row = -1
     r.local_ns = INT64_MIN
     r.venue_ns = INT64_MIN
-    _seek_local(r)
-    _seek_venue(r)
+    _seek_local(r, 0)
+    _seek_venue(r, 0)
     r.now_ns = r.local_ns if r.local_ns < r.venue_ns else r.venue_ns

@@ -16,7 +16,20 @@ ORDER: np.dtype[np.void]
 QUEUE_MODELS: tuple[str, ...]
 #: Names of the fee kinds.
 FEE_KINDS: tuple[str, ...]
-#: The switches between the default and the parity rules, by name.
+#: The switches between the default and the parity rules, by name: a set bit means
+#: double_queue: queue estimates in double quantities, unrounded (default: whole units);
+#: half_lot: half a lot beyond the queue fills, smaller excess accumulates (whole lots);
+#: whole_print: each own order sees the whole print (own orders share it, first in, first out);
+#: whole_through: a print through our price fills us completely (at most the print);
+#: whole_cross: a touch that crosses our price fills us completely (at most what is displayed);
+#: take_unlimited: taking fills any size at the best price (what is displayed, level by level);
+#: take_remainder: a good-till-cancelled taker gets the rest at its limit (the rest stays);
+#: forget_taken: what we took is there again at once (when the feed sets the level again);
+#: modify_keeps_left: a re-entered modify keeps the quantity left when it was asked for (gets the
+#: quantity asked for, less what filled on the way);
+#: fill_unhealthy: fills go on while the book is not to be trusted (nothing fills);
+#: no_partial: an order fills whole or not at all (in pieces);
+#: no_filters: no check of tick, lot, size and notional (the instrument's).
 RULES: dict[str, int]
 #: Parity with hftbacktest 2.4.4: its exchange with partial fills.
 PARITY: int

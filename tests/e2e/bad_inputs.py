@@ -208,7 +208,7 @@ def usage_cases() -> Iterator[Case]:
         ("latin-1", ["check", "l.toml"], {"l.toml": b"# \xe9t\xe9\n"}, ("UTF-8", "line 1")),
         ("huge", ["check", "h.toml"], {"h.toml": b"#" * (2 << 20)}, ("at most",)),
         ("init exists", ["init", "c.toml"], good, ("--force",)),
-        ("init venue", ["init", "n.toml", "--venue", "bybit"], good, ("bybit-linear", "bybit-spot")),
+        ("init venue", ["init", "n.toml", "--venue", "bybit"], good, ("bybit-linear", "-spot")),
         ("init symbol", ["init", "n.toml", "--symbol", "BTCUSD"], good, ("BTCUSDT",)),
         ("init nowhere", ["init", "no/where.toml"], good, ("cannot be written",)),
         ("machines", ["run", "--json"], good, ('"exit_code": 2', "CONFIG")),

@@ -22,6 +22,7 @@ class TraderState(TypedDict):
     realised: int
     cost: int
     fees: int
+    funding: int
     turnover: int
     n_fills: int
     n_maker: int

@@ -14,7 +14,9 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from ._book cimport BK_OK, Book, book_apply, book_imbalance
-from ._ledger cimport ledger_equity, ledger_fill, ledger_mark, ledger_value
+from ._ledger cimport (
+    ledger_coin_fee, ledger_equity, ledger_fill, ledger_mark, ledger_value,
+)
 from ._orders cimport Order, Orders, orders_answer, orders_find
 from ._quotes cimport TWO_SIDED, Strategy, grid_out_of_bounds, strategy_quotes
 from ._rate cimport RateLimiter
@@ -26,9 +28,9 @@ from ._signals cimport Signals, signals_book, signals_break, signals_skew, signa
 from ._spec cimport SpecBox, quantity_of
 from ._types cimport (
     ASK, BID, EV_ACK, EV_CANCELLED, EV_CLEAR, EV_DEPTH, EV_EXPIRED, EV_FILL, EV_LINK_DOWN,
-    EV_REJECT, EV_TIMER, EV_TRADE, FLAG_MAKER, FLAG_MORE, INVERSE, RC_STATUS, RJ_UNKNOWN_ORDER,
-    SPOT, ST_KILLED, ST_OK, ST_STALE, ST_STOPPING, ST_WARMUP, TIF_GTC, TIF_GTX, WHY_HALT, WHY_STOP,
-    Event, Grid, Record, Request, Spec, View,
+    EV_PAID, EV_REJECT, EV_TIMER, EV_TRADE, FLAG_MAKER, FLAG_MORE, INVERSE, PAID_COIN_FEE,
+    RC_PAID, RC_STATUS, RJ_UNKNOWN_ORDER, SPOT, ST_KILLED, ST_OK, ST_STALE, ST_STOPPING,
+    ST_WARMUP, TIF_GTC, TIF_GTX, WHY_HALT, WHY_STOP, Event, Grid, Record, Request, Spec, View,
 )
 
 
@@ -99,6 +101,23 @@ cdef void _answer(CTrader* t, const Event* e) noexcept nogil:
             r.seq = e.seq
 
 
+cdef void _paid(CTrader* t, const Event* e) noexcept nogil:
+    # Own money moved beside a fill: a fee in the coin, or funding.
+    cdef Record* r
+    if e.code == PAID_COIN_FEE:
+        ledger_coin_fee(&t.ledger, &t.market.spec, e.tick, e.qty)
+    else:
+        t.ledger.funding += e.aux
+    t.unfinished = 1
+    r = trader_record(t, RC_PAID)
+    if r != NULL:
+        r.code = e.code
+        r.tick = e.tick
+        r.qty = e.qty
+        r.money = e.aux
+        r.seq = e.seq
+
+
 cdef void _look(CTrader* t) noexcept nogil:
     # What the strategy may see.
     cdef CMarket* m = t.market
@@ -163,7 +182,7 @@ cdef int _health(CTrader* t, const Event* e) noexcept nogil:
     if t.now_ns - m.ts_local_ns > t.limits.age_ns_max:
         return ST_STALE
     # Profit moves with the book and with own fills, the one that closes included.
-    if e.kind == EV_FILL or (t.ledger.position and e.kind == EV_DEPTH):
+    if e.kind == EV_FILL or e.kind == EV_PAID or (t.ledger.position and e.kind == EV_DEPTH):
         return _profit(t)
     return ST_OK
 
@@ -202,6 +221,8 @@ cdef int trader_step(CTrader* t, const Event* e) noexcept nogil:
         t.now_ns = e.ts_local_ns
     if _is_answer(e.kind):
         _answer(t, e)
+    elif e.kind == EV_PAID:
+        _paid(t, e)
     elif e.flags & FLAG_MORE:
         return 0                # the message is not whole yet
     status = _health(t, e)
@@ -476,7 +497,8 @@ cdef class Trader:
         return {
             "status": t.status, "now_ns": t.now_ns, "position": t.ledger.position,
             "cash": t.ledger.cash, "realised": t.ledger.realised, "cost": t.ledger.cost,
-            "fees": t.ledger.fees, "turnover": t.ledger.turnover, "n_fills": t.ledger.n_fills,
+            "fees": t.ledger.fees, "funding": t.ledger.funding, "turnover": t.ledger.turnover,
+            "n_fills": t.ledger.n_fills,
             "n_maker": t.ledger.n_maker, "bought": t.ledger.bought, "sold": t.ledger.sold,
             "equity": ledger_equity(&t.ledger, &t.market.spec, mid2) if mid2 else 0,
             "drawdown_max": t.ledger.drawdown_max, "mid2": mid2,
@@ -529,6 +551,7 @@ class Engine:
     def step(self, rows):
         """Apply the first message of ``rows`` (an EVENT array); the requests as a REQUEST array."""
         data = rows.view("u1").reshape(-1)
-        if not EV_ACK <= rows[0]["kind"] <= EV_CANCELLED:
+        kind = rows[0]["kind"]
+        if not EV_ACK <= kind <= EV_CANCELLED and kind != EV_PAID:
             self.market.apply(data)
         return _frombuffer(self.trader.step(data), dtype=_REQUEST)

@@ -19,6 +19,7 @@ cdef struct CLedger:
 
 cdef void ledger_fill(CLedger* l, const Spec* s, int side, int64_t tick, int64_t qty,
                       int64_t fee, bint maker) noexcept nogil
+cdef void ledger_coin_fee(CLedger* l, const Spec* s, int64_t tick, int64_t qty) noexcept nogil
 cdef int64_t ledger_value(const CLedger* l, const Spec* s, int64_t tick2) noexcept nogil
 cdef int64_t ledger_equity(const CLedger* l, const Spec* s, int64_t tick2) noexcept nogil
 cdef void ledger_mark(CLedger* l, const Spec* s, int64_t tick2) noexcept nogil

@@ -9,11 +9,12 @@ a flat position is zero.  Money saturates at 9.2e10 of the asset.
 from libc.stdint cimport int64_t
 
 from ._spec cimport SpecBox, mul_div, notional
-from ._types cimport BID, INVERSE, Spec
+from ._types cimport ASK, BID, INVERSE, Spec
 
 
-cdef void ledger_fill(CLedger* l, const Spec* s, int side, int64_t tick, int64_t qty,
-                      int64_t fee, bint maker) noexcept nogil:
+cdef int64_t _move(CLedger* l, const Spec* s, int side, int64_t tick,
+                   int64_t qty) noexcept nogil:
+    # Units change hands at a price; the notional.
     cdef int64_t money = notional(s, tick, qty)
     cdef int64_t flow = money if side == BID else -money
     cdef int64_t delta = qty if side == BID else -qty
@@ -38,14 +39,28 @@ cdef void ledger_fill(CLedger* l, const Spec* s, int side, int64_t tick, int64_t
     else:
         l.cash -= flow
     l.position += delta
+    return money
+
+
+cdef void ledger_fill(CLedger* l, const Spec* s, int side, int64_t tick, int64_t qty,
+                      int64_t fee, bint maker) noexcept nogil:
+    l.turnover += _move(l, s, side, tick, qty)
     l.fees += fee
-    l.turnover += money
     if side == BID:
         l.bought += qty
     else:
         l.sold += qty
     l.n_fills += 1
     l.n_maker += maker
+
+
+cdef void ledger_coin_fee(CLedger* l, const Spec* s, int64_t tick, int64_t qty) noexcept nogil:
+    # A fee taken in the coin is a sale of it at the fill's price whose proceeds are the fee: the
+    # coin held, the money held and the fees stay true at once.  Negative: a rebate, bought.
+    if qty > 0:
+        l.fees += _move(l, s, ASK, tick, qty)
+    elif qty < 0:
+        l.fees -= _move(l, s, BID, tick, -qty)
 
 
 cdef int64_t ledger_value(const CLedger* l, const Spec* s, int64_t tick2) noexcept nogil:
@@ -87,6 +102,16 @@ cdef class Ledger:
             )
         ledger_fill(&self.c, &self.spec, side, tick, qty, fee, maker)
 
+    def coin_fee(self, int64_t tick, int64_t qty):
+        """Book a fee taken in the coin: units worth their price at ``tick`` (negative: rebate)."""
+        if tick <= 0:
+            raise ValueError(f"fee at tick {tick}: expected above 0")
+        ledger_coin_fee(&self.c, &self.spec, tick, qty)
+
+    def receive(self, int64_t quanta):
+        """Book funding: quanta received (negative: paid)."""
+        self.c.funding += quanta
+
     def value(self, int64_t bid_tick, int64_t ask_tick):
         """Signed value of the position at the mid, quanta."""
         return ledger_value(&self.c, &self.spec, bid_tick + ask_tick)
@@ -119,6 +144,11 @@ cdef class Ledger:
     def fees(self):
         """Fees paid, quanta; negative is a rebate."""
         return self.c.fees
+
+    @property
+    def funding(self):
+        """Funding received, quanta; negative: paid."""
+        return self.c.funding
 
     @property
     def turnover(self):

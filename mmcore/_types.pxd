@@ -34,6 +34,9 @@ cdef enum EventKind:
     EV_CONFIG = 17          # a new configuration takes effect
     EV_RATE = 18            # the venue reported a request budget
     EV_OTHER = 19           # anything else on the feed; wakes a feed-driven strategy
+    # own money moved beside a fill's price and fee: code = PaidCode; aux = quanta of the settle
+    # asset received (negative: paid); qty = units of the coin paid, at the price of tick
+    EV_PAID = 20
 
 cdef enum EventFlag:
     FLAG_EXCH = 1           # the venue side of a simulation processes this row
@@ -89,6 +92,10 @@ cdef enum RejectCode:
     RJ_RATE = 6             # rate limit
     RJ_OTHER = 7
 
+cdef enum PaidCode:
+    PAID_COIN_FEE = 1       # a fill's fee taken in the coin: qty units, worth their price at tick
+    PAID_FUNDING = 2        # funding: aux quanta
+
 cdef enum Reason:           # why a request was made
     WHY_QUOTE = 0           # the desired grid
     WHY_MOVE = 1            # quote moved beyond tolerance
@@ -126,6 +133,7 @@ cdef enum RecordKind:
     RC_EXPIRED = 11
     RC_FILL = 12
     RC_CANCELLED = 13
+    RC_PAID = 20
     RC_STATUS = 32          # health of the trader changed: code = EngineStatus
 
 ctypedef struct Record:
@@ -141,7 +149,7 @@ ctypedef struct Record:
     int64_t ts_ns           # engine time
     int64_t tick
     int64_t qty             # units
-    int64_t money           # fill: fee in quanta
+    int64_t money           # fill: fee in quanta; paid: quanta received
     int64_t seq             # fill: trade id
     int64_t position        # fill: position after it, in units
 

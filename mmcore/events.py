@@ -31,6 +31,7 @@ class Kind(IntEnum):
     CONFIG = 17
     RATE = 18
     OTHER = 19
+    PAID = 20
 
 
 class Flag(IntFlag):
@@ -69,6 +70,13 @@ class RejectCode(IntEnum):
     OTHER = 7
 
 
+class PaidCode(IntEnum):
+    """What a PAID event is for."""
+
+    COIN_FEE = 1
+    FUNDING = 2
+
+
 class Reason(IntEnum):
     """Why a request was made."""
 
@@ -92,6 +100,7 @@ class RecordKind(IntEnum):
     EXPIRED = 11
     FILL = 12
     CANCELLED = 13
+    PAID = 20
     STATUS = 32
 
 

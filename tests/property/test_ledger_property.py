@@ -83,3 +83,30 @@ def test_a_flip_opens_at_the_new_price() -> None:
     assert ledger.realised == 10 * 10**8
     assert ledger.cost == -220 * 10**8
     assert ledger.position == -2000
+
+
+@given(fills=FILLS, fee_qty=st.integers(-1_000, 1_000), paid=st.integers(-(10**6), 10**6))
+def test_a_fee_in_the_coin_keeps_coin_money_and_fees_true(
+    fills: list[tuple[int, int, int, int]], fee_qty: int, paid: int
+) -> None:
+    ledger = Ledger(_spec(ContractKind.SPOT))
+    coin = money = fees = turnover = 0
+    for side, tick, qty, fee in fills:
+        ledger.fill(side, tick, qty, fee=fee)
+        worth = int(_notional(ContractKind.SPOT, tick, qty))
+        coin, money, fees = coin + side * qty, money - side * worth - fee, fees + fee
+        turnover += worth
+        ledger.coin_fee(tick, fee_qty)
+        coin -= fee_qty
+        fees += int(_notional(ContractKind.SPOT, tick, fee_qty))
+        assert ledger.position == coin
+        assert ledger.cash - ledger.fees == money  # a coin fee costs no money
+        assert ledger.fees == fees
+        assert ledger.turnover == turnover  # and is no trade
+        assert ledger.cash == ledger.realised - ledger.cost
+        if coin == 0:
+            assert ledger.cost == 0
+    before = ledger.equity(600_000, 600_003)
+    ledger.receive(paid)
+    assert ledger.funding == paid
+    assert ledger.equity(600_000, 600_003) == before + paid

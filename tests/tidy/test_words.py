@@ -31,6 +31,7 @@ ENUMS = {
     "RequestKind": ("RequestKind", "RQ_"),
     "TimeInForce": ("TimeInForce", "TIF_"),
     "RejectCode": ("RejectCode", "RJ_"),
+    "PaidCode": ("PaidCode", "PAID_"),
     "Reason": ("Reason", "WHY_"),
     "RecordKind": ("RecordKind", "RC_"),
     "EngineStatus": ("Status", "ST_"),

@@ -20,6 +20,7 @@ from mmcore.events import (
     RECORD,
     Flag,
     Kind,
+    PaidCode,
     Reason,
     RecordKind,
     RejectCode,
@@ -420,3 +421,21 @@ def test_the_same_events_give_the_same_requests() -> None:
         return b"".join(out)
 
     assert run() == run()
+
+
+def test_paid_funding_and_coin_fees_reach_ledger_and_journal() -> None:
+    bench = Bench()
+    bench.book(600_000, snapshot=True)
+    market_ns = bench.engine.market.ts_local_ns
+    bench.engine.step(single(Kind.PAID, 2 * S, code=PaidCode.FUNDING, aux=-123))
+    bench.engine.step(single(Kind.PAID, 3 * S, code=PaidCode.COIN_FEE, tick=600_000, qty=7, seq=9))
+    state = bench.trader.state()
+    assert state["funding"] == -123
+    assert state["position"] == -7
+    assert state["n_fills"] == 0
+    assert bench.engine.market.ts_local_ns == market_ns  # our own money is no market data
+    paid = bench.records()
+    paid = paid[paid["kind"] == RecordKind.PAID]
+    assert paid["code"].tolist() == [PaidCode.FUNDING, PaidCode.COIN_FEE]
+    assert paid["money"].tolist() == [-123, 0]
+    assert paid["qty"].tolist() == [0, 7]

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[1]
 def expected() -> set[str]:
     """Names of the wheel's files, a compiled module by its stem."""
     names = set()
-    for folder, package in (("mmcore", "mmcore"), ("adapters", "mmcore/adapters")):
+    packages = {"mmcore": "mmcore", "mmcore/box": "mmcore/box", "adapters": "mmcore/adapters"}
+    for folder, package in packages.items():
         for path in (ROOT / folder).iterdir():
             if path.suffix in SHIPPED or path.name == "py.typed":
                 names.add(f"{package}/{path.name}")

@@ -49,8 +49,9 @@ class Source:
 
     @property
     def module(self) -> str:
-        """The module's short name: ``_book`` for mmcore/_book.pyx."""
-        return Path(self.name).stem
+        """The short name: ``_book`` for mmcore/_book.pyx, ``box`` for all of mmcore/box."""
+        path = Path(self.name)
+        return "box" if path.parent.as_posix() == "mmcore/box" else path.stem
 
     def functions(self) -> Iterator[Function]:
         """Every function with a body, methods and nested ones too."""

@@ -14,7 +14,9 @@ CIMPORT = re.compile(
     re.MULTILINE,
 )
 # What a venue's decoder may know of the house: border types and the scanner.
-ADAPTERS_MAY_USE = {"_scan", "errors", "events", "instrument", "venue"}
+ADAPTERS_MAY_USE = {
+    "_intake", "_rate", "_scan", "errors", "events", "gateway", "instrument", "venue",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -36,24 +38,25 @@ def uses(source) -> set[str]:
             found |= {match["module"], match["direct"]} - {None}
             found |= {name.strip() for name in (match["names"] or "").split(",")} - {""}
         return found
-    inside = source.name.startswith("mmcore/")
+    depth = source.name.count("/") if source.name.startswith("mmcore/") else 0
     for node in ast.walk(ast.parse(source.text)):
         if isinstance(node, ast.ImportFrom):
-            found |= _from(node, inside=inside)
+            found |= _from(node, depth)
         elif isinstance(node, ast.Import):
             parts = (alias.name.split(".") for alias in node.names)
             found |= {part[1] for part in parts if part[0] == "mmcore" and len(part) > 1}
     return found
 
 
-def _from(node: ast.ImportFrom, *, inside: bool) -> set[str]:
+def _from(node: ast.ImportFrom, depth: int) -> set[str]:
+    """depth: dots that lead to mmcore itself, 0 from outside of it."""
     path = (node.module or "").split(".")
     if node.level == 0:
         if path[0] != "mmcore":
             return set()
         path = path[1:]
-    elif node.level == 1 and not inside:
-        return set()  # a sibling adapter
+    elif node.level != depth:
+        return set()  # a sibling within adapters/ or mmcore/box/
     path = [part for part in path if part]
     return {path[0]} if path else {alias.name for alias in node.names}
 

@@ -1,0 +1,259 @@
+"""One WebSocket of a client: what comes in as an iterator, what goes out through the faults."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from aiohttp import WSMsgType, web
+
+from .dialects import Failure
+from .faults import Do, Fault
+
+if TYPE_CHECKING:
+    from .server import Box
+
+log = logging.getLogger(__name__)
+
+QUEUE_FRAMES = 20_000  # of one slow reader, then it is cut off
+QUEUE_BYTES = 32 << 20
+SWAP_S = 0.25  # a frame that waits to change places waits so long at most
+
+
+class _Lane:
+    """Frames of one stream that a fault holds back: they stay in order."""
+
+    __slots__ = ("due_s", "held", "swapped")
+
+    def __init__(self) -> None:
+        self.due_s = 0.0
+        self.held = 0
+        self.swapped: bytes | None = None
+
+
+class Socket:
+    """A client's WebSocket, as its dialect sees it.
+
+    path, query, ip: of its handshake, raw.  kind: what fault scripts call it; the dialect says
+    "public", "market", "private" or "trade" as soon as it knows.  venue: of the dialect.  account:
+    whose it is, None until known.  ``async for frame in ws`` gives str and bytes until the end.
+    """
+
+    def __init__(self, box: Box, ws: web.WebSocketResponse, request: web.BaseRequest) -> None:
+        path, _, query = request.raw_path.partition("?")
+        self.path = path
+        self.query = query
+        self.headers = request.headers
+        self.ip = request.remote or ""
+        self.kind = ""
+        self.venue = ""
+        self.account: Any = None
+        self.mute = False  # half-open: takes everything, says nothing
+        self._box = box
+        self._ws = ws
+        self._transport = request.transport
+        self._queue: deque[tuple[bytes, WSMsgType]] = deque()
+        self._queued_bytes = 0
+        self._wake = asyncio.Event()
+        self._lanes: dict[str, _Lane] = {}
+        self._unread: list[str | bytes] = []
+        self._calls: set[asyncio.Task[None]] = set()
+        self._writer = asyncio.get_running_loop().create_task(self._write())
+
+    def __repr__(self) -> str:
+        return f"Socket({self.venue} {self.kind or self.path})"  # a query may hold a listen key
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._ws.closed or self._transport is None or self._transport.is_closing()
+
+    async def __aiter__(self) -> AsyncIterator[str | bytes]:
+        while True:
+            if self._unread:
+                frame: str | bytes | None = self._unread.pop(0)
+            else:
+                frame = await self._receive()
+            if frame is None:
+                return
+            yield frame
+
+    async def first(self) -> str | bytes | None:
+        """The first frame, which the iterator gives again; None at the end."""
+        frame = await self._receive()
+        if frame is not None:
+            self._unread.append(frame)
+        return frame
+
+    async def _receive(self) -> str | bytes | None:
+        while True:
+            message = await self._ws.receive()
+            if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
+                if not self.mute:
+                    frame: str | bytes = message.data
+                    return frame
+            elif message.type is WSMsgType.PING:
+                if not self.mute:
+                    self._put(message.data, WSMsgType.PONG)
+            elif message.type is not WSMsgType.PONG:  # close, closed, closing, error
+                return None
+
+    # -- out ---------------------------------------------------------------------------------
+
+    def send(self, message: Any, stream: str) -> None:
+        """Queue one text frame: an object becomes JSON, str and bytes go out as they are.
+
+        stream: what fault scripts call it: "depth", "trades", "order", "account", "ack", ….
+        """
+        if isinstance(message, bytes):
+            frame = message
+        else:
+            frame = message.encode() if isinstance(message, str) else orjson.dumps(message)
+        faults = self._box.faults
+        if faults.quiet and not self._lanes:
+            self._put(frame)
+            return
+        fault = faults.strike("stream", self.venue, stream)
+        self._box.strike_socket(self)
+        self._through(frame, stream, fault)
+
+    def ping(self, data: bytes = b"") -> None:
+        """A ping of the server's own."""
+        self._put(data, WSMsgType.PING)
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Send what is queued, then the closing frame."""
+        self._put(b"", WSMsgType.CLOSE)
+        await asyncio.wait({self._writer}, timeout=1.0)
+        if not self._ws.closed:
+            await self._ws.close(code=code, message=reason.encode()[:120], drain=False)
+
+    def cut(self) -> None:
+        """Lose the connection, with no closing frame."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _through(self, frame: bytes, stream: str, fault: Fault | None) -> None:
+        do = fault.do if fault is not None else None
+        lane = self._lanes.get(stream)
+        if do is Do.DROP:
+            return
+        if lane is None and do not in {Do.DELAY, Do.FREEZE, Do.REORDER}:
+            self._put(frame)
+            if do is Do.DUPLICATE:
+                self._put(frame)
+            return
+        if lane is None:
+            lane = self._lanes[stream] = _Lane()
+        self._hold(lane, frame, stream, fault)
+
+    def _hold(self, lane: _Lane, frame: bytes, stream: str, fault: Fault | None) -> None:
+        loop = asyncio.get_running_loop()
+        do = fault.do if fault is not None else None
+        if do is Do.REORDER and lane.swapped is None:
+            lane.swapped = frame
+            loop.call_later(SWAP_S, self._swap_back, lane, stream)
+            return
+        late_s = 0.0
+        if fault is not None and do is Do.DELAY:
+            late_s = fault.ms / 1e3
+        elif fault is not None and do is Do.FREEZE:
+            late_s = fault.seconds
+        lane.due_s = max(lane.due_s, loop.time() + late_s)
+        frames = [frame] if do is not Do.DUPLICATE else [frame, frame]
+        if lane.swapped is not None:
+            frames.append(lane.swapped)
+            lane.swapped = None
+        lane.held += 1
+        loop.call_at(lane.due_s, self._release, lane, stream, frames)
+
+    def _swap_back(self, lane: _Lane, stream: str) -> None:
+        if lane.swapped is not None:
+            frame, lane.swapped = lane.swapped, None
+            lane.held += 1
+            self._release(lane, stream, [frame])
+
+    def _release(self, lane: _Lane, stream: str, frames: list[bytes]) -> None:
+        for frame in frames:
+            self._put(frame)
+        lane.held -= 1
+        if not lane.held and lane.swapped is None:
+            self._lanes.pop(stream, None)
+
+    def _put(self, frame: bytes, kind: WSMsgType = WSMsgType.TEXT) -> None:
+        if self.mute or self.closed:
+            return
+        self._queued_bytes += len(frame)
+        if len(self._queue) >= QUEUE_FRAMES or self._queued_bytes > QUEUE_BYTES:
+            log.warning("%r reads too slowly: cut off", self)
+            self.cut()
+            return
+        self._queue.append((frame, kind))
+        self._wake.set()
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._queue:
+                    frame, kind = self._queue.popleft()
+                    self._queued_bytes -= len(frame)
+                    if kind is WSMsgType.CLOSE:
+                        return
+                    await self._ws.send_frame(frame, kind)
+        except ConnectionError:
+            return  # the reader sees the end too
+
+    # -- order entry -------------------------------------------------------------------------
+
+    def call(self, name: str, execute: Callable[[], Any], failed: Callable[[Failure], Any]) -> None:
+        """Answer one request of order entry on this socket, as late as a venue does.
+
+        name: of the operation, as :meth:`Dialect.route` would say.  execute: does it and gives the
+        message that answers.  failed: gives the message for a scripted failure instead.
+        """
+        task = asyncio.get_running_loop().create_task(self._call(name, execute, failed))
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
+    async def _call(
+        self, name: str, execute: Callable[[], Any], failed: Callable[[Failure], Any]
+    ) -> None:
+        box = self._box
+        fault = box.faults.strike("call", self.venue, name)
+        do = fault.do if fault is not None else None
+        if do is Do.DROP:
+            return
+        if fault is not None and do is Do.DELAY:
+            await asyncio.sleep(fault.ms / 1e3)
+        if fault is not None and do is Do.REPLY:
+            answer = failed(Failure(fault.status, fault.code, fault.text, retry_s=fault.retry_s))
+        else:
+            try:
+                answer = execute()
+            except Exception:  # the server lives on, whatever a dialect does
+                log.exception("%s failed at %s", self.venue, name)
+                answer = failed(Failure(500))
+        if do is Do.LOST_ACK:
+            self.cut()
+            return
+        if fault is not None and do is Do.UNKNOWN_503:
+            answer = failed(Failure(503, fault.code, fault.text, unknown=True))
+        late_s = box.options.reply_ms / 1e3
+        if fault is not None and do is Do.LATE_ACK:
+            late_s += fault.ms / 1e3
+        if late_s:
+            await asyncio.sleep(late_s)
+        self.send(answer, "ack")
+
+    async def end(self) -> None:
+        """The dialect has returned: nothing of this socket goes on."""
+        tasks = [*self._calls, self._writer]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

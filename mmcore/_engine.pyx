@@ -28,8 +28,8 @@ from ._signals cimport Signals, signals_book, signals_break, signals_skew, signa
 from ._spec cimport SpecBox, quantity_of
 from ._types cimport (
     ASK, BID, EV_ACK, EV_CANCELLED, EV_CLEAR, EV_DEPTH, EV_EXPIRED, EV_FILL, EV_LINK_DOWN,
-    EV_PAID, EV_REJECT, EV_TIMER, EV_TRADE, FLAG_MAKER, FLAG_MORE, INVERSE, PAID_COIN_FEE,
-    RC_PAID, RC_STATUS, RJ_UNKNOWN_ORDER, SPOT, ST_KILLED, ST_OK, ST_STALE, ST_STOPPING,
+    EV_PAID, EV_REJECT, EV_TIMER, EV_TRADE, FLAG_LAST, FLAG_MAKER, FLAG_MORE, INVERSE,
+    PAID_COIN_FEE, RC_PAID, RC_STATUS, RJ_UNKNOWN_ORDER, SPOT, ST_KILLED, ST_OK, ST_STALE, ST_STOPPING,
     ST_WARMUP, TIF_GTC, TIF_GTX, WHY_HALT, WHY_STOP, Event, Grid, Record, Request, Spec, View,
 )
 
@@ -89,7 +89,7 @@ cdef void _answer(CTrader* t, const Event* e) noexcept nogil:
     r = trader_record(t, e.kind)
     if r != NULL:
         r.side = side
-        r.flags = e.flags & FLAG_MAKER
+        r.flags = e.flags & (FLAG_MAKER | FLAG_LAST)
         r.code = e.code
         r.slot = e.slot
         r.level = level

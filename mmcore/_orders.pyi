@@ -31,7 +31,9 @@ class Orders:
     """The slots of one trader, for tests and notebooks; the engine works on the struct inside.
 
     n_slots: 1 to 160.  amend: 0 the venue cannot, 1 quantity down only, 2 price and quantity.
-    requote_bps, size_tolerance: an order within both of a wanted level is kept.
+    requote_bps, size_tolerance: an order within both of a wanted level is kept.  generation: that
+    of a slot's first order is the next; traders of one account count in ranges of their own, so
+    that slot and generation name an order of any of them.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Orders:
         amend: int = 2,
         requote_bps: float = 0.0,
         size_tolerance: float = 0.0,
+        generation: int = 0,
     ) -> None: ...
     def place(
         self, side: int, tick: int, qty: int, *, level: int = 0, ts_ns: int = 0

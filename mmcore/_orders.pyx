@@ -5,7 +5,7 @@ order counts with the larger of its old and new quantity, and nothing else is se
 """
 
 from libc.math cimport fabs
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.stdlib cimport calloc, free
 
 from ._types cimport (
@@ -279,11 +279,13 @@ cdef class Orders:
     """The slots of one trader, for tests and notebooks; the engine works on the struct inside.
 
     n_slots: 1 to 160.  amend: 0 the venue cannot, 1 quantity down only, 2 price and quantity.
-    requote_bps, size_tolerance: an order within both of a wanted level is kept.
+    requote_bps, size_tolerance: an order within both of a wanted level is kept.  generation: that
+    of a slot's first order is the next; traders of one account count in ranges of their own, so
+    that slot and generation name an order of any of them.
     """
 
     def __cinit__(self, int n_slots=SLOTS_MAX, *, int amend=AMEND_FULL, double requote_bps=0.0,
-                  double size_tolerance=0.0):
+                  double size_tolerance=0.0, uint32_t generation=0):
         cdef int i
         if not 1 <= n_slots <= SLOTS_MAX:
             raise ValueError(f"n_slots {n_slots}: expected 1 to {SLOTS_MAX}")
@@ -298,9 +300,10 @@ cdef class Orders:
         self.c.size_tolerance = size_tolerance
         for i in range(n_slots):
             self.c.slots[i].slot = i
+            self.c.slots[i].generation = generation
 
     def __init__(self, int n_slots=SLOTS_MAX, *, int amend=AMEND_FULL, double requote_bps=0.0,
-                 double size_tolerance=0.0):
+                 double size_tolerance=0.0, uint32_t generation=0):
         pass
 
     def __dealloc__(self):

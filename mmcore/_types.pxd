@@ -139,7 +139,7 @@ cdef enum RecordKind:
 ctypedef struct Record:
     uint8_t kind            # RecordKind
     int8_t side
-    uint8_t flags           # FLAG_MAKER on fills; tif on requests
+    uint8_t flags           # FLAG_MAKER, FLAG_LAST on fills; tif on requests
     uint8_t code            # Reason, RejectCode or EngineStatus
     uint16_t instrument
     uint16_t trader

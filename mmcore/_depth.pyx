@@ -9,8 +9,8 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint64_t
 from libc.string cimport memset
 
 from ._side cimport (
-    BookSide, side_clear, side_load, side_qty, side_run, side_span, side_tick_units, side_top,
-    side_units, side_weighted_units,
+    BookSide, side_clear, side_load, side_qty, side_run, side_set, side_span, side_tick_units,
+    side_top, side_units, side_weighted_units,
 )
 from ._types cimport (
     BID, EV_CLEAR, EV_DEPTH, EV_LINK_DOWN, FLAG_CONT, FLAG_MORE, FLAG_SNAPSHOT, LEVELS_MAX,
@@ -184,9 +184,47 @@ cdef int _clear(CBook* c, const Event* e) noexcept nogil:
     return BK_OK
 
 
+cdef inline bint _is_plain(const CBook* c, const Event* e) noexcept nogil:
+    # One level in the header, of a book in order, next in its sequence: most rows of a tape that
+    # was recorded level by level.
+    if e.n_bids | e.n_asks or e.side == 0 or e.flags & (FLAG_SNAPSHOT | FLAG_MORE | FLAG_CONT):
+        return False
+    if c.blocked != ST_OK or c.part >= 0:
+        return False
+    if e.seq != 0 and (e.aux != c.last_seq or e.seq <= c.last_seq):
+        return False
+    return <uint64_t>(e.tick - 1) < <uint64_t>(TICK_MAX - 1) and e.qty >= 0
+
+
+cdef int _plain(CBook* c, const Event* e) noexcept nogil:
+    # The same as _depth and _finish do, for one level.
+    cdef BookSide* s = &c.bids if e.side > 0 else &c.asks
+    cdef bint room = side_set(s, e.tick, e.qty)
+    c.n_levels += 1
+    c.n_messages += 1
+    c.ts_venue_ns = e.ts_venue_ns
+    c.ts_local_ns = e.ts_local_ns
+    if e.seq != 0:
+        c.last_seq = e.seq
+        c.fresh = False
+    if e.side > 0:
+        c.n_bids = <int32_t>s.count
+        c.bid_tick = s.base + s.best if s.best >= 0 else INT64_MIN
+        c.bid_qty = s.slots[s.best] if s.best >= 0 else 0
+    else:
+        c.n_asks = <int32_t>s.count
+        c.ask_tick = -(s.base + s.best) if s.best >= 0 else INT64_MAX
+        c.ask_qty = s.slots[s.best] if s.best >= 0 else 0
+    if not room:
+        book_block(c, ST_FULL)
+        return BK_FULL
+    _judge_health(c)
+    return BK_OK
+
+
 cdef int book_apply(CBook* c, const Event* e) noexcept nogil:
     if e.kind == EV_DEPTH:
-        return _depth(c, e)
+        return _plain(c, e) if _is_plain(c, e) else _depth(c, e)
     if e.kind == EV_CLEAR:
         return _clear(c, e)
     if e.kind == EV_LINK_DOWN:

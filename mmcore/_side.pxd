@@ -37,6 +37,8 @@ cdef void side_free(BookSide* s) noexcept nogil
 # Sets n levels in their order; 0 deletes, and deleting an unknown level is nothing.  The result is
 # 0 when the far array has no room: the rest is not applied.
 cdef bint side_run(BookSide* s, const Level* levels, int64_t n) noexcept nogil
+# Sets one level; otherwise the same.
+cdef bint side_set(BookSide* s, int64_t tick, int64_t qty) noexcept nogil
 # Replaces the side with n levels in a window of `width` slots; result as above.
 cdef bint side_load(BookSide* s, const Level* levels, int64_t n, int64_t width) noexcept nogil
 # Removes the levels from the touch down to a tick, inclusive; tick <= 0: all.

@@ -261,6 +261,35 @@ cdef bint side_run(BookSide* s, const Level* levels, int64_t n) noexcept nogil:
     return _set_levels(s, levels, n, 1)
 
 
+cdef bint side_set(BookSide* s, int64_t tick, int64_t qty) noexcept nogil:
+    # The one level of most messages of a research tape: no loop, no copies of the window.
+    cdef int64_t slot = s.sign * tick - s.base
+    cdef int64_t old
+    if <uint64_t>slot >= <uint64_t>s.width:
+        if not _outside(s, slot + s.base, qty):
+            return False
+        _settle(s)
+        return True
+    old = s.slots[slot]
+    s.slots[slot] = qty
+    if (old == 0) == (qty == 0):
+        return True
+    if qty != 0:
+        s.count += 1
+        _occupy(s, slot)
+        if slot > s.best:
+            s.best = slot
+        return True
+    s.count -= 1
+    if slot == s.best:
+        s.best = _below(s, slot)
+        _vacate(s, slot)
+        _settle(s)
+    else:
+        _vacate(s, slot)
+    return True
+
+
 cdef bint _best_first(const BookSide* s, const Level* levels, int64_t n) noexcept nogil:
     cdef int64_t i
     for i in range(1, n):

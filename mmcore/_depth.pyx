@@ -198,7 +198,9 @@ cdef inline bint _is_plain(const CBook* c, const Event* e) noexcept nogil:
 
 cdef int _plain(CBook* c, const Event* e) noexcept nogil:
     # The same as _depth and _finish do, for one level.
-    cdef BookSide* s = &c.bids if e.side > 0 else &c.asks
+    # Which side it is cannot be predicted: the fields of both are laid out in pairs, and indexed.
+    cdef int ask = e.side < 0
+    cdef BookSide* s = &c.bids + ask
     cdef bint room = side_set(s, e.tick, e.qty)
     c.n_levels += 1
     c.n_messages += 1
@@ -207,14 +209,12 @@ cdef int _plain(CBook* c, const Event* e) noexcept nogil:
     if e.seq != 0:
         c.last_seq = e.seq
         c.fresh = False
-    if e.side > 0:
-        c.n_bids = <int32_t>s.count
-        c.bid_tick = s.base + s.best if s.best >= 0 else INT64_MIN
-        c.bid_qty = s.slots[s.best] if s.best >= 0 else 0
+    if s.best < 0:
+        book_publish(c)
     else:
-        c.n_asks = <int32_t>s.count
-        c.ask_tick = -(s.base + s.best) if s.best >= 0 else INT64_MAX
-        c.ask_qty = s.slots[s.best] if s.best >= 0 else 0
+        (&c.n_bids)[ask] = <int32_t>s.count
+        (&c.bid_tick)[ask] = s.sign * (s.base + s.best)
+        (&c.bid_qty)[ask] = s.slots[s.best]
     if not room:
         book_block(c, ST_FULL)
         return BK_FULL

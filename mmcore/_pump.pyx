@@ -112,7 +112,9 @@ cdef class Pump:
             c.markets[i] = &trader.market.c
         c.ring = &(<Ring>self.traders[0].ring).c
         if c.ring.capacity < 2 * <int64_t>RECORDS_MAX * c.n_traders:
-            raise ValueError(f"a ring of {c.ring.capacity} records is too small for {i + 1} traders")
+            raise ValueError(
+                f"a ring of {c.ring.capacity} records is too small for {c.n_traders} traders"
+            )
 
     def __dealloc__(self):
         free(self.c.traders)

@@ -22,7 +22,16 @@ from msgspec import Struct
 
 from .contradictions import contradictions
 from .errors import ConfigError
-from .faults import Fault, FaultList, bounds_text, is_secret, report, toml_text
+from .faults import (
+    Fault,
+    FaultList,
+    bounds_text,
+    is_secret,
+    looks_secret,
+    masked,
+    report,
+    toml_text,
+)
 from .keys import Field, fields
 from .places import Path, places
 from .schema import (
@@ -32,6 +41,7 @@ from .schema import (
     InstrumentConfig,
     InventorySkewConfig,
     LimitsConfig,
+    LiveConfig,
     MarketConfig,
     RunConfig,
     SimulationConfig,
@@ -49,6 +59,7 @@ __all__ = [
     "InstrumentConfig",
     "InventorySkewConfig",
     "LimitsConfig",
+    "LiveConfig",
     "MarketConfig",
     "RunConfig",
     "SimulationConfig",
@@ -78,11 +89,6 @@ _ALIASES = {
     "total_order": "orders_per_side",
 }
 
-LIVE_REFUSED = (
-    "this version trades on paper only: live trading is refused until durable intents, "
-    "reconciliation, verified kill and dead-man switch are complete"
-)
-
 
 def load(path: str | FilePath) -> Config:
     """Read and check a configuration file.
@@ -95,7 +101,11 @@ def load(path: str | FilePath) -> Config:
     config = loads(text, file=str(path))
     files = tuple(str(path.parent / name) for name in config.market.files)
     market = msgspec.structs.replace(config.market, files=files)
-    return msgspec.structs.replace(config, market=market, path=str(path))
+    live = config.live
+    if live.keys_file is not None:
+        keys_file = str(path.parent / FilePath(live.keys_file).expanduser())
+        live = msgspec.structs.replace(live, keys_file=keys_file)
+    return msgspec.structs.replace(config, market=market, live=live, path=str(path))
 
 
 def loads(text: str, file: str = "configuration") -> Config:
@@ -212,7 +222,9 @@ def _unknown(table: type[Struct], name: str, path: Path, faults: FaultList) -> F
     here = (*path, name)
     if is_secret(name):
         faults.add(
-            here, "credentials never stand in this file; paper needs none", "remove the line"
+            here,
+            "credentials never stand in this file; paper and loopback need none",
+            "remove the line; test-net keys come from environment variables or live.keys_file",
         )
         return None
     known = {field.name: field for field in fields(table)}
@@ -238,6 +250,7 @@ def _section(path: Path) -> str:
 
 _SECTIONS: dict[str, type[Struct]] = {
     "[market]": MarketConfig,
+    "[live]": LiveConfig,
     "[run]": RunConfig,
     "[simulation]": SimulationConfig,
     "[account]": AccountConfig,
@@ -294,6 +307,13 @@ def _value(field: Field, kind: Any, raw: Any, path: Path, faults: FaultList) -> 
     if kind is str and bounds_text(field):
         return _decimal_text(field, raw, path, faults)
     if kind is str:
+        if isinstance(raw, str) and looks_secret(raw):
+            faults.add(
+                path,
+                "this looks like a key; credentials never stand in this file",
+                "remove it, and have it replaced at the venue if others may have seen it",
+            )
+            return None
         if isinstance(raw, str) and raw.strip() and raw.isprintable():
             return raw
         faults.add(path, f"text in quotes: {field.key.unit}, not empty", _repair(field))
@@ -311,9 +331,7 @@ def _choice(
     if raw in choices and isinstance(raw, str):
         return raw
     rule = "one of " + ", ".join(f'"{choice}"' for choice in choices)
-    if field.name == "mode":
-        if raw == "live":
-            rule = LIVE_REFUSED
+    if field.name == "mode":  # nothing near is guessed where orders are at stake
         faults.add(path, rule, 'mode = "paper"')
         return None
     near = nearest(str(raw), choices)
@@ -446,7 +464,7 @@ def _syntax_fault(file: str, text: str, error: Exception) -> Fault:
     lines = text.split("\n")
     written = lines[line - 1].strip() if line <= len(lines) else ""
     name = written.partition("=")[0].strip()
-    found = f"{name} = (hidden)" if is_secret(name) else written[:80]
+    found = f"{name} = (hidden)" if is_secret(name) else masked(written[:80])
     rule = "valid TOML: " + (what[:1].lower() + what[1:] if what else type(error).__name__)
     bare = re.fullmatch(r"([\w-]+)\s*=\s*([A-Za-z][\w.:/-]*)\s*(#.*)?", written)
     if bare and what.startswith("Invalid value"):

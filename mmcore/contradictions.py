@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from .places import Path
 from .schema import (
+    CONNECTED_VENUES,
     SYMBOLS,
     Config,
     GridConfig,
@@ -23,6 +24,11 @@ from .spelling import nearest
 
 DEPTHS_MAX = 8  # depths that the signals keep
 BPS = 10_000.0
+
+LIVE_REFUSED = (
+    "main-net orders are refused by this version: its work on order truth and safety (durable "
+    "intents, reconciliation, verified kill, dead-man switch) is not complete"
+)
 
 
 class Contradiction(NamedTuple):
@@ -41,6 +47,7 @@ class Contradiction(NamedTuple):
 def contradictions(config: Config, data: dict[str, Any]) -> Iterator[Contradiction]:
     """Every contradiction of a configuration; ``data`` is the document it was made from."""
     yield from _market(config, data)
+    yield from _live(config, data)
     yield from _simulation(config)
     seen: dict[tuple[str, str], int] = {}
     for index, item in enumerate(config.instruments):
@@ -55,9 +62,12 @@ def contradictions(config: Config, data: dict[str, Any]) -> Iterator[Contradicti
                 "remove one, or run two configurations",
                 ((*path, "venue"), ("instrument", first)),
             )
-        yield from _symbol(item, path, config.market.source)
+        yield from _symbol(item, path, "venue" if config.needs_venue else config.market.source)
         yield from _spot(item, path)
-        yield from _tables(item, path, given, config.market.source)
+        yield from _tables(
+            item, path, given, "venue" if config.needs_venue else config.market.source
+        )
+        yield from _traded(config, item, path, given)
         yield from _spec(item.spec, (*path, "spec"))
         if item.strategy == "grid":
             yield from _grid(item, item.grid, path)
@@ -83,21 +93,117 @@ def _market(config: Config, data: dict[str, Any]) -> Iterator[Contradiction]:
             'add files = ["capture.gz"] to [market], or source = "synthetic"',
             (files,),
         )
-    if market.source == "synthetic" and market.files:
+    if market.source != "tape" and market.files:
         yield Contradiction(
             files, 'files are read only with source = "tape"', 'source = "tape"', (source,)
         )
-    given = data.get("market")
-    if market.source == "tape" and isinstance(given, dict) and "preset" in given:
+    elsewhere = market.source == "venue" and config.environment != "loopback"
+    if (market.source == "tape" or elsewhere) and "preset" in _section(data, "market"):
         yield Contradiction(
             ("market", "preset"),
             'a preset describes a market with source = "synthetic"',
             "remove preset",
-            (source,),
+            (source, ("live", "environment")),
+        )
+    if config.needs_venue and market.speed not in {0.0, 1.0}:
+        yield Contradiction(
+            ("market", "speed"),
+            "market seconds a second: a venue's time is real time",
+            "remove speed",
+            (source, ("mode",)),
         )
     for index, name in enumerate(market.files):
         if name in market.files[:index]:
             yield Contradiction((*files, index), "each file once", "remove the second mention")
+
+
+def _section(data: dict[str, Any], name: str) -> dict[str, Any]:
+    table = data.get(name)
+    return table if isinstance(table, dict) else {}
+
+
+def _live(config: Config, data: dict[str, Any]) -> Iterator[Contradiction]:
+    environment: Path = ("live", "environment")
+    source: Path = ("market", "source")
+    mode: Path = ("mode",)
+    if not config.needs_venue:
+        if "live" in data:
+            yield Contradiction(
+                ("live",),
+                'this table is read only with mode = "live", or with market.source = "venue"',
+                'mode = "live", or remove the table',
+                (mode, source),
+            )
+        return
+    if config.mode == "live":
+        yield from _orders(config, data)
+    if config.live.keys_file is not None and (
+        config.mode == "paper" or config.live.environment == "loopback"
+    ):
+        needless = (
+            "public data need no keys" if config.mode == "paper" else "it has keys of its own"
+        )
+        yield Contradiction(
+            ("live", "keys_file"),
+            f"read only where orders go to a test-net: {needless}",
+            "remove keys_file",
+            (mode, environment),
+        )
+
+
+def _orders(config: Config, data: dict[str, Any]) -> Iterator[Contradiction]:
+    environment: Path = ("live", "environment")
+    named = config.live.environment
+    if named is None:
+        yield Contradiction(
+            environment,
+            'with mode = "live" it must be said where orders go',
+            '[live] environment = "loopback", or "testnet"',
+            (("mode",),),
+        )
+    elif named == "mainnet":
+        yield Contradiction(
+            environment, LIVE_REFUSED, 'environment = "testnet", or "loopback"', (("mode",),)
+        )
+    elif named == "testnet" and config.market.source != "venue":
+        yield Contradiction(
+            ("market", "source"),
+            "orders at a test-net follow its own market",
+            'source = "venue"',
+            (("mode",), environment),
+        )
+    if "simulation" in data:
+        yield Contradiction(
+            ("simulation",),
+            'this table is read only with mode = "paper"',
+            "remove the table",
+            (("mode",),),
+        )
+
+
+def _traded(
+    config: Config, item: InstrumentConfig, path: Path, given: dict[str, Any]
+) -> Iterator[Contradiction]:
+    """What an instrument may say where a venue is talked to."""
+    if not config.needs_venue:
+        return
+    if item.venue not in CONNECTED_VENUES:
+        yield Contradiction(
+            (*path, "venue"),
+            f"mmcore talks to {', '.join(CONNECTED_VENUES)}; {item.venue} is for paper on "
+            "synthetic markets and tapes",
+            f'venue = "{CONNECTED_VENUES[0]}"',
+            (("mode",), ("market", "source")),
+        )
+    if config.mode == "live":
+        for name in ("start_position", "quote_balance"):
+            if name in given:
+                yield Contradiction(
+                    (*path, name),
+                    'only on paper: with mode = "live" the venue is asked',
+                    f"remove {name}",
+                    (("mode",),),
+                )
 
 
 def _simulation(config: Config) -> Iterator[Contradiction]:
@@ -120,6 +226,8 @@ def _symbol(item: InstrumentConfig, path: Path, source: str) -> Iterator[Contrad
     plain = "".join(char for char in item.symbol.partition(":")[0].upper() if char.isalnum())
     near = plain if plain in known else nearest(item.symbol, known)
     own = "give tick and lot in [instrument.spec]"
+    if source == "venue" and near != plain:
+        near = ""  # the venue itself knows what it lists
     if near:
         rule = f"a symbol as {item.venue} writes it; mmcore knows no {item.symbol!r} there"
         yield Contradiction(symbol, rule, f'did you mean symbol = "{near}"? else {own}', others)
@@ -172,7 +280,7 @@ def _tables(
             f'strategy = "{other}", or remove the table',
             (strategy,),
         )
-    if source == "tape" and "synthetic" in given:
+    if source != "synthetic" and "synthetic" in given:
         yield Contradiction(
             (*path, "synthetic"),
             'this table is read only with market.source = "synthetic"',

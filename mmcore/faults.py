@@ -18,6 +18,10 @@ _SECRET = re.compile(
 )
 
 
+# Letters and digits without a break, both of them, longer than any name: how venues write keys.
+_KEY = re.compile(r"(?=[A-Za-z0-9]*[0-9])(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{32,}")
+
+
 class Fault(NamedTuple):
     """One problem of a configuration file.
 
@@ -93,10 +97,21 @@ def is_secret(name: str) -> bool:
     return _SECRET.search(name) is not None
 
 
+def looks_secret(text: str) -> bool:
+    """Whether a value as a whole is written as venues write keys."""
+    return _KEY.fullmatch(text.strip()) is not None
+
+
+def masked(text: str) -> str:
+    """A line of text without whatever is written as venues write keys."""
+    return _KEY.sub("(hidden)", text)
+
+
 def shown(path: Path, text: str) -> str:
     """A value as written, cut to a readable length; credentials are hidden."""
     if any(isinstance(part, str) and is_secret(part) for part in path):
         return "(hidden)"
+    text = masked(text)
     plain = " ".join("".join(c if c.isprintable() else "?" for c in text).split())
     return plain if len(plain) <= FOUND_MAX else plain[: FOUND_MAX - 3] + "..."
 

@@ -27,6 +27,14 @@ Venue = Literal[
     "synthetic",
 ]
 SPOT_VENUES = frozenset({"binance-spot", "bybit-spot"})
+# Venues that mmcore talks to; of the others it reads tapes, or knows the rules only.
+CONNECTED_VENUES = (
+    "binance-usdm",
+    "binance-spot",
+    "bybit-linear",
+    "bybit-spot",
+    "hyperliquid",
+)
 
 # Symbols whose filters mmcore knows without asking the venue (mmcore/instrument.py has the figures;
 # a test compares).  Here as bare names, so that a misspelt one is reported without loading numpy.
@@ -57,7 +65,8 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Where market data come from."""
 
     source: Annotated[
-        Literal["synthetic", "tape"], Key("choice", "runs without network, keys or files")
+        Literal["synthetic", "tape", "venue"],
+        Key("choice", "runs without network, keys or files; venue: its public data, see [live]"),
     ] = "synthetic"
     preset: Annotated[
         Literal["busy", "busy_eth", "block", "quiet"],
@@ -74,6 +83,40 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         float,
         Key("market seconds a second", "0: as fast as possible; 1: real time", least=0, most=1e6),
     ] = 0.0
+
+
+Environment = Literal["loopback", "testnet", "mainnet"]
+
+
+class LiveConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The venue's servers: for mode = "live", and for its public data on paper."""
+
+    environment: Annotated[
+        Environment | None,
+        Key(
+            "choice",
+            "loopback: the exchange in the box, started by the run",
+            auto='mainnet for public data on paper; needed with mode = "live"',
+        ),
+    ] = None
+    stream: Annotated[
+        Literal["own", "client"], Key("choice", "client: the sockets of the vendor's library")
+    ] = "own"
+    order_entry: Annotated[
+        Literal["socket", "rest"], Key("choice", "the faster one, where the venue has it")
+    ] = "socket"
+    keys_file: Annotated[
+        str | None,
+        Key(
+            "path",
+            "for you alone (chmod 600); relative to the configuration file",
+            auto="environment variables",
+        ),
+    ] = None
+    audit_seconds: Annotated[
+        float,
+        Key("s", "between two comparisons with the venue's own account", least=1, most=3600),
+    ] = 30.0
 
 
 class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -545,10 +588,13 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         name="instrument"
     )
     mode: Annotated[
-        Literal["paper"], Key("choice", "simulated orders; live is not in this version")
+        Literal["paper", "live"], Key("choice", "simulated orders; live: at the venue, see [live]")
     ] = "paper"
     market: Annotated[MarketConfig, Key("table", "where data come from")] = field(
         default_factory=MarketConfig
+    )
+    live: Annotated[LiveConfig, Key("table", "the venue's servers")] = field(
+        default_factory=LiveConfig
     )
     run: Annotated[RunConfig, Key("table", "how long, what to keep")] = field(
         default_factory=RunConfig
@@ -561,3 +607,13 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     )
     path: str = ""
     text: str = ""
+
+    @property
+    def environment(self) -> Environment:
+        """Whose servers: as given, else the main-net, for public data."""
+        return self.live.environment or "mainnet"
+
+    @property
+    def needs_venue(self) -> bool:
+        """Whether a run talks to a venue, the exchange in the box included."""
+        return self.mode == "live" or self.market.source == "venue"

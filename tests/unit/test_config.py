@@ -99,6 +99,7 @@ def test_symbols_are_those_of_the_instrument_table():
 
 # -- faults: place, value, rule, repair -----------------------------------------------------------
 
+LIVE = SMALLEST + 'venue = "bybit-linear"\n'
 GRID = SMALLEST + "[instrument.grid]\n"
 TWO = SMALLEST + 'strategy = "two_sided"\n[instrument.two_sided]\n'
 
@@ -181,7 +182,44 @@ ONE_FAULT = [
     ("instrument = []", 1, "instrument", "[]", "double", "[[instrument]]"),
     ("", 1, "instrument", "(missing)", "at least one", "[[instrument]]"),
     (SMALLEST * 2, 4, "symbol", "BTCUSDT", "one trader", "remove"),
-    ('mode = "live"\n' + SMALLEST, 1, "mode", '"live"', "durable intents", '"paper"'),
+    ('mode = "live"\n' + LIVE, 1, "live.environment", "(missing)", "where orders go", "loopback"),
+    (
+        'mode = "live"\nlive = { environment = "mainnet" }\n' + LIVE,
+        2, "live.environment", '"mainnet"', "order truth", "testnet",
+    ),
+    (
+        'mode = "live"\nlive = { environment = "testnet" }\n' + LIVE,
+        1, "market.source", "(missing)", "own market", '"venue"',
+    ),
+    (
+        'mode = "live"\nlive = { environment = "loopback" }\nsimulation = {}\n' + LIVE,
+        3, "simulation", "{}", "paper", "remove",
+    ),
+    (
+        'mode = "live"\nlive = { environment = "loopback", keys_file = "k" }\n' + LIVE,
+        2, "keys_file", '"k"', "keys of its own", "remove",
+    ),
+    (
+        'mode = "live"\nlive = { environment = "loopback" }\n' + SMALLEST,
+        3, "venue", "(missing)", "mmcore talks to", "binance-usdm",
+    ),
+    (
+        'mode = "live"\nlive = { environment = "loopback" }\n' + LIVE + "start_position = 1\n",
+        6, "start_position", "1", "asked", "remove",
+    ),
+    ("live = { audit_seconds = 5 }\n" + LIVE, 1, "live", "{", "read only with", "remove"),
+    (
+        'market = { source = "venue", speed = 9 }\n' + LIVE,
+        1, "speed", "9", "real time", "remove",
+    ),
+    (
+        'market = { source = "venue", preset = "busy" }\n' + LIVE,
+        1, "preset", '"busy"', "synthetic", "remove",
+    ),
+    (
+        'run = { directory = "%s" }\n' % ("a1" * 20) + LIVE,
+        1, "directory", "(hidden)", "looks like a key", "replaced",
+    ),
     ('mode = "papr"\n' + SMALLEST, 1, "mode", '"papr"', "one of", '"paper"'),
     ('market = { source = "tape" }\n' + SMALLEST, 1, "source", '"tape"', "file", "files"),
     ('market = { files = ["a"] }\n' + SMALLEST, 1, "files", '["a"]', '"tape"', '"tape"'),

@@ -15,6 +15,7 @@ from mmcore.schema import (
     InstrumentConfig,
     InventorySkewConfig,
     LimitsConfig,
+    LiveConfig,
     MarketConfig,
     RunConfig,
     SimulationConfig,
@@ -28,6 +29,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 TABLES: dict[str, type[Struct]] = {
     "top": Config,
     "market": MarketConfig,
+    "live": LiveConfig,
     "run": RunConfig,
     "simulation": SimulationConfig,
     "account": AccountConfig,

@@ -243,6 +243,32 @@ def init(path: str, venue: str | None, symbol: str | None, force: bool, as_json:
     _say({**lines, "next": f"python -m mmcore check {path}"}, as_json=as_json)
 
 
+@mmcore.command()
+@click.argument("tapes", nargs=-1, metavar="[TAPE]...")
+@click.option("--listen", default="127.0.0.1:0", help="HOST:PORT; port 0 is any free one.")
+@click.option("--market", default="synthetic", help="synthetic, or TAPE files to play.")
+@click.option("--preset", default="busy", help="Kind of synthetic market: busy, block, quiet.")
+@click.option("--seed", default=1, type=click.IntRange(0), help="Of market, keys and faults.")
+@click.option("--faults", help="TOML file with what goes wrong, and when.")
+@click.option("--accounts", default=2, type=click.IntRange(2, 100), help="Of each venue.")
+@click.option("--usd", default=1_000_000, type=click.IntRange(0), help="Each account's money.")
+@click.option("--funding", default=0, type=click.IntRange(0), help="Seconds between stamps.")
+@click.option("--listen-key-life", default=3600.0, help="Seconds without a refresh.")
+@click.option("--reply-ms", default=1.5, help="Delay of answers on sockets.")
+@click.option("--limits-scale", default=1.0, help="Factor on the venues' rate limits.")
+@click.option("--until-stdin-closes", is_flag=True, help="End with the process that started it.")
+@click.option("--anywhere", is_flag=True, help="Allow an address beyond this machine.")
+@log_option
+def venue(tapes: tuple[str, ...], log_level: str | None, **choices: Any) -> int:
+    """Run an exchange on this machine: Binance, Bybit and Hyperliquid on one port.
+
+    When ready it prints one JSON line with port, accounts and instruments.
+    """
+    from .box.serve import run
+
+    return run(tapes, log_level=log_level, **choices)
+
+
 @mmcore.group(cls=Commands, invoke_without_command=True)
 @click.pass_context
 def tape(ctx: click.Context) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import fnmatch
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 from typing import Any, NamedTuple
+
+from .dialects import Failure
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +57,7 @@ PLACES = {
     "box": frozenset({Do.RESTART}),
 }
 NAMED = frozenset({"stream", "rest", "call", "request", "socket"})  # where a name must follow
+ONCE = frozenset({Do.JUMP, Do.RESTART})  # they happen once; `seconds` is how long they last
 LASTING = frozenset({Do.FREEZE, Do.BALANCE_LAG, Do.RESTART})  # these need `seconds`
 LATE = frozenset({Do.DELAY, Do.LATE_ACK, Do.BALANCE_LAG, Do.JUMP})  # these need `ms`
 
@@ -112,18 +115,44 @@ class Fired(NamedTuple):
     subject: str
 
     def __str__(self) -> str:
-        return f"{self.fault.do} {self.fault.where}: {self.subject}"
+        return f"{self.fault.do} at {self.fault.where}: {self.subject}"
+
+
+class Strike(NamedTuple):
+    """A fault that acts on one thing, and for how long it goes on acting."""
+
+    fault: Fault
+    left_s: float
+
+    @property
+    def do(self) -> Do:
+        """What it does."""
+        return self.fault.do
+
+    @property
+    def late_s(self) -> float:
+        """How late it makes the thing."""
+        return self.fault.ms / 1e3
+
+    def failure(self) -> Failure:
+        """What a dialect is to say."""
+        unknown = self.do is Do.UNKNOWN_503
+        status = 503 if unknown else self.fault.status
+        return Failure(status, self.fault.code, self.fault.text, unknown, self.fault.retry_s)
 
 
 class _Armed:
     """A fault of the script and how far it has come."""
 
-    __slots__ = ("begin_ns", "fault", "hits", "passed", "until_ns")
+    __slots__ = ("begin_ns", "fault", "hits", "passed", "serial", "until_ns")
 
-    def __init__(self, fault: Fault, now_ns: int) -> None:
+    def __init__(self, fault: Fault, serial: int, now_ns: int) -> None:
         self.fault = fault
+        self.serial = serial
         self.begin_ns = now_ns + round(fault.at_s * 1e9)
-        self.until_ns = 0  # end of `seconds`, once they have begun
+        self.until_ns = 0  # the end of `seconds`, 0 while that is not known
+        if fault.seconds and not fault.after_n:
+            self.until_ns = self.begin_ns + round(fault.seconds * 1e9)
         self.passed = 0
         self.hits = 0
 
@@ -134,14 +163,14 @@ class _Armed:
         return (not fault.venue or fault.venue == venue) and fnmatch.fnmatchcase(name, fault.target)
 
     def hit(self, now_ns: int, rng: Random) -> bool:
-        """Whether it acts on this one, which is counted."""
+        """Count one thing that matches; whether it is acted on."""
         fault = self.fault
         if now_ns < self.begin_ns:
             return False
         self.passed += 1
         if self.passed <= fault.after_n:
             return False
-        if not self.until_ns:
+        if fault.seconds and not self.until_ns:
             self.until_ns = now_ns + round(fault.seconds * 1e9)
         if fault.chance < 1.0 and rng.random() >= fault.chance:
             return False
@@ -149,27 +178,24 @@ class _Armed:
         return True
 
     def over(self, now_ns: int) -> bool:
-        fault = self.fault
-        if fault.hits_max and self.hits >= fault.hits_max:
-            return True
-        return bool(fault.seconds and self.until_ns and now_ns >= self.until_ns)
+        most = self.fault.hits_max
+        if self.fault.do in ONCE:
+            return self.hits > 0
+        return bool((most and self.hits >= most) or (self.until_ns and now_ns >= self.until_ns))
 
 
 class Faults:
     """The script at work.  ``fired`` tells what was done, in order.
 
-    now_ns: the engine's clock.  seed: of every choice by chance.
+    seed: of every choice by chance.  now_ns: the engine's clock.
     """
 
-    def __init__(
-        self, script: Iterable[Fault] = (), *, seed: int, now_ns: Callable[[], int]
-    ) -> None:
+    def __init__(self, seed: int, now_ns: Callable[[], int]) -> None:
         self.fired: list[Fired] = []
         self._now_ns = now_ns
         self._rng = Random(f"faults {seed}")
         self._armed: list[_Armed] = []
-        for fault in script:
-            self.apply(fault)
+        self._n_applied = 0
 
     @property
     def quiet(self) -> bool:
@@ -177,73 +203,116 @@ class Faults:
         return not self._armed
 
     def apply(self, fault: Fault | None = None, **line: Any) -> Fault:
-        """Arm one more fault, from now on: ``apply(do=Do.CUT, where="socket:private")``."""
-        fault = check(fault or Fault(**line))
-        self._armed.append(_Armed(fault, self._now_ns()))
+        """Arm one more fault, from now on: ``apply(do=Do.CUT, where="socket:private")``.
+
+        Raises ValueError where it cannot be meant.
+        """
+        fault = fault or Fault(**line)
+        for field, rule, _ in wrong(fault):
+            raise ValueError(f"{field}: {rule}")
+        self._n_applied += 1
+        self._armed.append(_Armed(fault, self._n_applied, self._now_ns()))
         return fault
 
     def clear(self) -> None:
         """Disarm everything; what fired stays written down."""
         self._armed.clear()
 
-    def strike(self, place: str, venue: str, name: str, subject: str = "") -> Fault | None:
-        """The fault that acts on one thing, or None.  Each thing is to be shown here once."""
-        now_ns = self._now_ns()
-        struck = None
-        for armed in self._armed[:]:
-            if armed.over(now_ns):
-                self._armed.remove(armed)
-                continue
-            acts = armed.matches(place, venue, name) and armed.hit(now_ns, self._rng)
-            if acts and struck is None:
-                struck = armed.fault
-                self.note(struck, subject or f"{venue}.{name}")
-        return struck
+    def strike(self, place: str, venue: str, name: str, subject: str = "") -> Strike | None:
+        """The fault that acts on this thing, or None.  Each thing is shown here once.
 
-    def due(self, place: str, venue: str, name: str) -> Fault | None:
-        """As :meth:`strike` for what has no occasion of its own: sockets, clock and box, by time.
+        place: "stream", "rest", "call", "order" or "account".  Every fault that matches counts it;
+        of several that would act the first in the script does.
+        """
+        return self._strike(self._live(), place, venue, name, subject)
 
-        A fault that counts (``after_n``) waits for :meth:`strike`.
+    def occasion(self, place: str, venue: str, name: str) -> Strike | None:
+        """As :meth:`strike`, for what a fault hits by count on the occasion of a frame or request.
+
+        place: "socket", "clock" or "box".
+        """
+        counting = [armed for armed in self._live() if armed.fault.after_n]
+        return self._strike(counting, place, venue, name, "")
+
+    def due(self, place: str, venue: str, name: str, seen: set[int]) -> Strike | None:
+        """As :meth:`strike`, for what a fault hits because its time has come.
+
+        place: "socket", "clock" or "box".  seen: what is remembered of this thing: a fault
+        looks at it once.
         """
         now_ns = self._now_ns()
-        for armed in self._armed[:]:
-            if armed.over(now_ns):
-                self._armed.remove(armed)
-                continue
-            timed = not armed.fault.after_n and armed.matches(place, venue, name)
-            if timed and armed.hit(now_ns, self._rng):
-                self.note(armed.fault, f"{venue}.{name}".strip("."))
-                return armed.fault
-        return None
+        fresh = [
+            armed
+            for armed in self._live()
+            if not armed.fault.after_n
+            and armed.begin_ns <= now_ns
+            and armed.serial not in seen
+            and armed.matches(place, venue, name)
+        ]
+        seen.update(armed.serial for armed in fresh)
+        return self._strike(fresh, place, venue, name, "")
 
-    def note(self, fault: Fault, subject: str) -> None:
-        """Write down that ``fault`` acted."""
-        fired = Fired(self._now_ns(), fault, subject)
+    def lag_ns(self, venue: str) -> int:
+        """How far behind the balances of a venue are to be shown, 0 for not at all."""
+        now_ns = self._now_ns()
+        lags = (
+            round(armed.fault.ms * 1e6)
+            for armed in self._live()
+            if armed.begin_ns <= now_ns and armed.matches("account", venue, "")
+        )
+        return max(lags, default=0)
+
+    def _live(self) -> list[_Armed]:
+        now_ns = self._now_ns()
+        if any(armed.over(now_ns) for armed in self._armed):
+            self._armed = [armed for armed in self._armed if not armed.over(now_ns)]
+        return self._armed
+
+    def _strike(
+        self, among: Iterable[_Armed], place: str, venue: str, name: str, subject: str
+    ) -> Strike | None:
+        now_ns = self._now_ns()
+        struck: Strike | None = None
+        for armed in among:
+            acts = armed.matches(place, venue, name) and armed.hit(now_ns, self._rng)
+            if acts and struck is None:
+                left_ns = max(0, armed.until_ns - now_ns)
+                struck = Strike(armed.fault, left_ns / 1e9)
+                self._note(armed, subject or f"{venue} {name}".strip())
+        return struck
+
+    def _note(self, armed: _Armed, subject: str) -> None:
+        fired = Fired(self._now_ns(), armed.fault, subject)
         if len(self.fired) >= FIRED_MAX:
             del self.fired[: FIRED_MAX // 10]
         self.fired.append(fired)
-        log.info("fault: %s", fired)
+        log.log(logging.INFO if armed.hits == 1 else logging.DEBUG, "fault: %s", fired)
 
 
-def check(fault: Fault) -> Fault:
-    """The fault itself; ValueError naming the field where it cannot be meant."""
+def wrong(fault: Fault) -> Iterator[tuple[str, str, str]]:
+    """What cannot be meant: field, the rule that holds, and how it is put right."""
     if fault.place not in PLACES:
-        raise ValueError(f"where {fault.where!r}: begins with one of {', '.join(PLACES)}")
+        yield "where", f"begins with one of {', '.join(PLACES)}", 'write where = "stream:depth"'
+        return
     if fault.place in NAMED and not fault.where.partition(":")[2]:
-        raise ValueError(f"where {fault.where!r}: a name must follow, as {fault.place}:*")
+        yield "where", "a name follows, * for all", f'write where = "{fault.place}:*"'
+    if fault.place not in NAMED and ":" in fault.where:
+        yield "where", f"{fault.place} has no names", f'write where = "{fault.place}"'
     if fault.do not in PLACES[fault.place]:
         may = ", ".join(sorted(PLACES[fault.place]))
-        raise ValueError(f"do {fault.do!r}: at {fault.place} it may be {may}")
+        yield "do", f"at {fault.place} it is one of {may}", "change do, or where"
+    if fault.venue and fault.place in {"clock", "box"}:
+        yield "venue", "all venues share the clock, and the box", "leave venue out"
     if fault.do in LASTING and not fault.seconds > 0:
-        raise ValueError(f"seconds {fault.seconds:g}: {fault.do} needs seconds above 0")
+        yield "seconds", f"{fault.do} lasts for seconds above 0", "write seconds = 2.0"
     if fault.do in LATE and not fault.ms:
-        raise ValueError(f"ms {fault.ms:g}: {fault.do} needs ms")
+        yield "ms", f"{fault.do} needs milliseconds", "write ms = 500"
     if fault.ms < 0 and fault.do is not Do.JUMP:
-        raise ValueError(f"ms {fault.ms:g}: only a clock jumps back")
+        yield "ms", "only a clock jumps back", "write a positive ms"
     if fault.do is Do.REPLY and not 200 <= fault.status <= 599:
-        raise ValueError(f"status {fault.status}: a reply needs one of 200 to 599")
+        yield "status", "a reply has an HTTP status, 200 to 599", "write status = 429"
     if not 0 <= fault.chance <= 1:
-        raise ValueError(f"chance {fault.chance:g}: expected 0 to 1")
-    if fault.at_s < 0 or fault.after_n < 0 or fault.seconds < 0 or (fault.count or 0) < 0:
-        raise ValueError("at_s, after_n, count and seconds: none may be negative")
-    return fault
+        yield "chance", "a probability, 0 to 1", "write chance = 0.5"
+    for field in ("at_s", "after_n", "count", "seconds", "retry_s"):
+        if (getattr(fault, field) or 0) < 0:
+            yield field, "not negative", "write 0 or more"

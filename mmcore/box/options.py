@@ -11,22 +11,22 @@ from .faults import Fault
 class Options:
     """Choices, each with the default of the command line.
 
-    seed: of market, keys and faults.  preset: of the synthetic market.  tapes: recorded files
-    instead of it.  script: faults.  accounts: of each venue.  usd: what each has in its quote
-    currency; coins: how many of each coin its spot wallet holds.  funding_s: seconds between
-    funding stamps, 0 for each venue's own hours.  listen_key_s: life of a listen key.  reply_ms:
-    how late an answer on a socket is (a client must have begun to wait).  limits_scale: factor on
-    every rate limit.  lenient: signatures over decoded text pass too.  connections_max: sockets
-    open at a time.
+    seed: of market, keys and faults.  tapes: recorded files that the market is played from, none
+    for a synthetic one; instruments that no tape holds are synthetic.  preset: of the synthetic
+    market.  script: faults.  accounts: of each venue.  usd: what each wallet has in its quote
+    currency.  funding_s: seconds between funding stamps, 0 for each venue's own hours.
+    listen_key_s: life of a listen key that is not refreshed.  reply_ms: how late an answer on a
+    socket is: a client must have begun to wait for it.  limits_scale: factor on every rate limit.
+    lenient: signatures over percent-decoded text pass too.  connections_max: open at a time, of
+    all kinds.
     """
 
     seed: int = 1
-    preset: str = "busy"
     tapes: tuple[str, ...] = ()
+    preset: str = "busy"
     script: tuple[Fault, ...] = ()
     accounts: int = 2
-    usd: int = 100_000
-    coins: int = 10
+    usd: int = 1_000_000
     funding_s: int = 0
     listen_key_s: float = 3600.0
     reply_ms: float = 1.5

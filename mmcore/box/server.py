@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import ipaddress
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any
+import resource
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
 from mmcore.errors import UsageError
+from mmcore.instrument import QUANTA_PER_ONE
 
 from .clock import Clock
-from .dialects import Dialect, Failure, Reply, Request, dialects
-from .faults import Do, Fault, Faults
+from .dialects import DIALECTS, Dialect, Failure, Reply, Request, dialects
+from .faults import Do, Faults, Strike
+from .floor import FUNDING_INTERVAL_NS
 from .limits import Limits
+from .listing import BALANCES, open_exchange
 from .options import Options
 from .sockets import Socket
+
+if TYPE_CHECKING:
+    from .accounts import Account
+    from .exchange import Exchange
 
 log = logging.getLogger(__name__)
 
 BODY_MAX = 1 << 20
 LINE_MAX = 32_768  # batch cancels of some clients are long queries
 FRAME_MAX = 1 << 20
+KEEPALIVE_S = 120.0
+FILES_SPARE = 64  # descriptors for everything that is not a connection
 STEP_S = 0.005  # of the loop that runs exchange and dialects
-HANG_S = 30.0  # a request that is never answered holds its connection so long
-SECOND_NS = 1_000_000_000
 
 
 class Box:
@@ -38,7 +48,7 @@ class Box:
 
     def __init__(
         self,
-        exchange: Any,
+        exchange: Exchange,
         options: Options | None = None,
         *,
         clock: Clock | None = None,
@@ -48,7 +58,8 @@ class Box:
         self.exchange = exchange
         self.clock = clock or Clock()
         self.limits = Limits(self.options.limits_scale)
-        self.faults = Faults((), seed=self.options.seed, now_ns=self.clock.engine_ns)
+        self.faults = Faults(self.options.seed, self.clock.engine_ns)
+        self._seen: set[int] = set()  # faults that have looked at clock and box
         self.host = ""
         self.port = 0
         self.sockets: set[Socket] = set()
@@ -59,8 +70,39 @@ class Box:
             self.dialects = [one(self) for one in make]
         self._server: web.Server | None = None
         self._listener: asyncio.Server | None = None
+        self._place: socket.socket | None = None  # bound, never listening: keeps the port ours
+        self._connections_max = min(self.options.connections_max, _files_max() - FILES_SPARE)
         self._steps: asyncio.Task[None] | None = None
         self._restarting: asyncio.Task[None] | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, **choices: Any) -> AsyncIterator[Self]:
+        """A box on a free port of loopback: ``async with Box.open(seed=1) as box:``, for tests.
+
+        choices: of :class:`Options`.
+        """
+        box = cls.build(Options(**choices))
+        await box.start()
+        try:
+            yield box
+        finally:
+            await box.stop()
+
+    @classmethod
+    def build(cls, options: Options) -> Self:
+        """A box with the exchange and the dialects that ``options`` ask for, not yet listening."""
+        clock = Clock()
+        exchange = open_exchange(
+            options.seed,
+            start_ns=clock.engine_ns(),
+            market=options.tapes or "synthetic",
+            accounts_per_venue=options.accounts,
+            balances=_balances(options.usd),
+            funding_interval_ns=options.funding_s * 10**9 or FUNDING_INTERVAL_NS,
+            address_of=_address_of(),
+        )
+        return cls(exchange, options, clock=clock)
 
     # -- life --------------------------------------------------------------------------------
 
@@ -83,6 +125,9 @@ class Box:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._down()
+        if self._place is not None:
+            self._place.close()
+            self._place = None
 
     async def restart(self, down_s: float = 0.2) -> None:
         """Go away for so long and come back on the same port.
@@ -96,7 +141,7 @@ class Box:
             dialect.restarted(self.clock.now_ns())
 
     @property
-    def accounts(self) -> Any:
+    def accounts(self) -> tuple[Account, ...]:
         """All accounts, with their credentials."""
         return self.exchange.accounts
 
@@ -106,14 +151,30 @@ class Box:
             access_log=None,
             max_line_size=LINE_MAX,
             max_field_size=LINE_MAX,
-            keepalive_timeout=120.0,
+            keepalive_timeout=KEEPALIVE_S,
             tcp_keepalive=False,
         )
-        listener = await asyncio.get_running_loop().create_server(
-            self._server, host, port, backlog=1024
-        )
-        self._listener = listener
-        self.host, self.port = listener.sockets[0].getsockname()[:2]
+        loop = asyncio.get_running_loop()
+        try:
+            if self._place is None:
+                self._place = _bound(host, port)
+                self.host, self.port = self._place.getsockname()[:2]
+            door = _bound(self.host, self.port)
+            self._listener = await loop.create_server(self._connect, sock=door, backlog=1024)
+        except OSError as error:
+            raise UsageError(
+                f"cannot listen there ({error.strerror or error})",
+                where=f"{host}:{port}",
+                done="nothing was started",
+                todo="free the port, or let the system choose one with port 0",
+            ) from None
+
+    def _connect(self) -> asyncio.BaseProtocol:
+        server = self._server
+        if server is None or len(server.connections) >= self._connections_max:
+            log.warning("%d connections are open: one more is refused", self._connections_max)
+            return _Refusing()
+        return server()
 
     async def _down(self) -> None:
         listener, self._listener = self._listener, None
@@ -140,31 +201,42 @@ class Box:
                 self._strike_by_time()
             await asyncio.sleep(STEP_S)
 
-    # -- faults that have no occasion of their own ---------------------------------------------
+    # -- faults that strike a whole connection, the clock or everything ------------------------
+
+    def occasion(self, ws: Socket | None = None) -> None:
+        """A frame or request has come or goes: faults that count them may act."""
+        if self.faults.quiet:
+            return
+        if ws is not None:
+            self._lose(ws, self.faults.occasion("socket", ws.venue, ws.kind))
+        self._upset(self.faults.occasion("clock", "", ""))
+        self._upset(self.faults.occasion("box", "", ""))
 
     def _strike_by_time(self) -> None:
         for ws in list(self.sockets):
-            self.strike_socket(ws)
-        fault = self.faults.due("clock", "", "clock")
-        if fault is not None:
-            self.clock.jump(round(fault.ms * 1e6))
-            if fault.seconds:
-                asyncio.get_running_loop().call_later(
-                    fault.seconds, self.clock.jump, -round(fault.ms * 1e6)
-                )
-        fault = self.faults.due("box", "", "box")
-        if fault is not None:
-            self._restarting = asyncio.get_running_loop().create_task(self.restart(fault.seconds))
+            self._lose(ws, self.faults.due("socket", ws.venue, ws.kind, ws.seen))
+        self._upset(self.faults.due("clock", "", "", self._seen))
+        self._upset(self.faults.due("box", "", "", self._seen))
 
-    def strike_socket(self, ws: Socket) -> None:
-        """Let a scripted fault act on a whole connection."""
-        fault = self.faults.due("socket", ws.venue, ws.kind)
-        if fault is None:
+    def _lose(self, ws: Socket, strike: Strike | None) -> None:
+        if strike is None:
             return
-        if fault.do is Do.HALF_OPEN:
+        if strike.do is Do.HALF_OPEN:
             ws.mute = True
         else:
             ws.cut()
+
+    def _upset(self, strike: Strike | None) -> None:
+        if strike is None:
+            return
+        loop = asyncio.get_running_loop()
+        if strike.do is Do.RESTART:
+            self._restarting = loop.create_task(self.restart(strike.fault.seconds))
+            return
+        by_ns = round(strike.fault.ms * 1e6)
+        self.clock.jump(by_ns)
+        if strike.fault.seconds:
+            loop.call_later(strike.fault.seconds, self.clock.jump, -by_ns)
 
     # -- requests ----------------------------------------------------------------------------
 
@@ -193,34 +265,25 @@ class Box:
 
     async def _answer(self, dialect: Dialect, request: Request) -> Reply | None:
         """The answer, or None where the connection is to be lost."""
+        self.occasion()
         if self.faults.quiet:
             return await self._ask(dialect, request)
         route = dialect.route(request)
-        fault = self.faults.strike("rest", dialect.name, route, f"{request!r}")
-        if fault is None:
+        strike = self.faults.strike("rest", dialect.name, route, f"{dialect.name} {request!r}")
+        if strike is None:
             return await self._ask(dialect, request)
-        if fault.do is Do.DROP:
-            await asyncio.sleep(fault.seconds)
+        if strike.do is Do.REPLY:
+            return self._failed(dialect, request, strike.failure())
+        if strike.do is Do.DELAY:
+            await asyncio.sleep(strike.late_s)
+        reply = await self._ask(dialect, request) if strike.do is not Do.DROP else None
+        if strike.do is Do.LATE_ACK:
+            await asyncio.sleep(strike.late_s)
+        if strike.do is Do.UNKNOWN_503:
+            return self._failed(dialect, request, strike.failure())
+        if strike.do in {Do.DROP, Do.LOST_ACK}:
+            await asyncio.sleep(strike.fault.seconds)
             return None
-        if fault.do is Do.REPLY:
-            failure = Failure(fault.status, fault.code, fault.text, retry_s=fault.retry_s)
-            return self._failed(dialect, request, failure)
-        if fault.do is Do.DELAY:
-            await asyncio.sleep(fault.ms / 1e3)
-        reply = await self._ask(dialect, request)
-        return await self._after(dialect, request, fault, reply)
-
-    async def _after(
-        self, dialect: Dialect, request: Request, fault: Fault, reply: Reply
-    ) -> Reply | None:
-        if fault.do is Do.LOST_ACK:
-            await asyncio.sleep(fault.seconds)
-            return None
-        if fault.do is Do.LATE_ACK:
-            await asyncio.sleep(fault.ms / 1e3)
-        if fault.do is Do.UNKNOWN_503:
-            failure = Failure(503, fault.code, fault.text, unknown=True)
-            return self._failed(dialect, request, failure)
         return reply
 
     async def _ask(self, dialect: Dialect, request: Request) -> Reply:
@@ -277,6 +340,54 @@ class Box:
             await dialect.socket(ws)
         except Exception:  # the server lives on, whatever a dialect does
             log.exception("%s failed on %r", dialect.name, ws)
+
+
+def _balances(usd: int) -> dict[str, dict[str, int]]:
+    money = {"USDT", "USDC"}
+    return {
+        wallet: {
+            asset: usd * QUANTA_PER_ONE if asset in money else quanta
+            for asset, quanta in held.items()
+        }
+        for wallet, held in BALANCES.items()
+    }
+
+
+class _Refusing(asyncio.Protocol):
+    """One connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    # Two sockets share the port: one that listens, and one that holds the place while the box is
+    # down, so that no outgoing connection of the machine is given that number meanwhile.
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    place = socket.socket(family, socket.SOCK_STREAM)
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    place.setblocking(False)
+    try:
+        place.bind(address)
+    except OSError:
+        place.close()
+        raise
+    return place
+
+
+def _files_max() -> int:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def _address_of() -> Callable[[str], str] | None:
+    """Addresses of private keys, where the packages for them are installed."""
+    if importlib.util.find_spec(DIALECTS["hyperliquid"][1]) is None:
+        return None
+    from .hyperliquid_signing import address_of
+
+    return address_of
 
 
 def check_host(host: str, *, anywhere: bool = False) -> None:

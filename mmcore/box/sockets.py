@@ -12,7 +12,7 @@ import orjson
 from aiohttp import WSMsgType, web
 
 from .dialects import Failure
-from .faults import Do, Fault
+from .faults import Do, Strike
 
 if TYPE_CHECKING:
     from .server import Box
@@ -53,6 +53,7 @@ class Socket:
         self.venue = ""
         self.account: Any = None
         self.mute = False  # half-open: takes everything, says nothing
+        self.seen: set[int] = set()  # faults that have looked at it
         self._box = box
         self._ws = ws
         self._transport = request.transport
@@ -117,9 +118,8 @@ class Socket:
         if faults.quiet and not self._lanes:
             self._put(frame)
             return
-        fault = faults.strike("stream", self.venue, stream)
-        self._box.strike_socket(self)
-        self._through(frame, stream, fault)
+        self._box.occasion(self)
+        self._through(frame, stream, faults.strike("stream", self.venue, stream))
 
     def ping(self, data: bytes = b"") -> None:
         """A ping of the server's own."""
@@ -137,37 +137,36 @@ class Socket:
         if self._transport is not None:
             self._transport.abort()
 
-    def _through(self, frame: bytes, stream: str, fault: Fault | None) -> None:
-        do = fault.do if fault is not None else None
-        lane = self._lanes.get(stream)
+    def _through(self, frame: bytes, stream: str, strike: Strike | None) -> None:
+        do = strike.do if strike is not None else None
         if do is Do.DROP:
             return
-        if lane is None and do not in {Do.DELAY, Do.FREEZE, Do.REORDER}:
-            self._put(frame)
-            if do is Do.DUPLICATE:
-                self._put(frame)
+        late_s = self._box.faults.lag_ns(self.venue) / 1e9 if stream == "account" else 0.0
+        if strike is not None and do is Do.DELAY:
+            late_s = max(late_s, strike.late_s)
+        elif strike is not None and do is Do.FREEZE:
+            late_s = max(late_s, strike.left_s)
+        frames = [frame, frame] if do is Do.DUPLICATE else [frame]
+        lane = self._lanes.get(stream)
+        if lane is not None or late_s or do is Do.REORDER:
+            lane = lane or self._lanes.setdefault(stream, _Lane())
+            self._hold(lane, stream, frames, late_s, swap=do is Do.REORDER)
             return
-        if lane is None:
-            lane = self._lanes[stream] = _Lane()
-        self._hold(lane, frame, stream, fault)
+        for each in frames:
+            self._put(each)
 
-    def _hold(self, lane: _Lane, frame: bytes, stream: str, fault: Fault | None) -> None:
+    def _hold(
+        self, lane: _Lane, stream: str, frames: list[bytes], late_s: float, *, swap: bool
+    ) -> None:
         loop = asyncio.get_running_loop()
-        do = fault.do if fault is not None else None
-        if do is Do.REORDER and lane.swapped is None:
-            lane.swapped = frame
+        if swap and lane.swapped is None:
+            lane.swapped = frames[0]
             loop.call_later(SWAP_S, self._swap_back, lane, stream)
             return
-        late_s = 0.0
-        if fault is not None and do is Do.DELAY:
-            late_s = fault.ms / 1e3
-        elif fault is not None and do is Do.FREEZE:
-            late_s = fault.seconds
-        lane.due_s = max(lane.due_s, loop.time() + late_s)
-        frames = [frame] if do is not Do.DUPLICATE else [frame, frame]
         if lane.swapped is not None:
             frames.append(lane.swapped)
             lane.swapped = None
+        lane.due_s = max(lane.due_s, loop.time() + late_s)
         lane.held += 1
         loop.call_at(lane.due_s, self._release, lane, stream, frames)
 
@@ -224,32 +223,47 @@ class Socket:
     async def _call(
         self, name: str, execute: Callable[[], Any], failed: Callable[[Failure], Any]
     ) -> None:
-        box = self._box
-        fault = box.faults.strike("call", self.venue, name)
-        do = fault.do if fault is not None else None
+        faults = self._box.faults
+        self._box.occasion(self)
+        strike = None if faults.quiet else faults.strike("call", self.venue, name)
+        answer = await self._execute(name, execute, failed, strike)
+        do = strike.do if strike is not None else None
         if do is Do.DROP:
             return
-        if fault is not None and do is Do.DELAY:
-            await asyncio.sleep(fault.ms / 1e3)
-        if fault is not None and do is Do.REPLY:
-            answer = failed(Failure(fault.status, fault.code, fault.text, retry_s=fault.retry_s))
-        else:
-            try:
-                answer = execute()
-            except Exception:  # the server lives on, whatever a dialect does
-                log.exception("%s failed at %s", self.venue, name)
-                answer = failed(Failure(500))
-        if do is Do.LOST_ACK:
-            self.cut()
+        if strike is not None and do is Do.LOST_ACK:
+            if not strike.fault.seconds:
+                self.cut()
             return
-        if fault is not None and do is Do.UNKNOWN_503:
-            answer = failed(Failure(503, fault.code, fault.text, unknown=True))
-        late_s = box.options.reply_ms / 1e3
-        if fault is not None and do is Do.LATE_ACK:
-            late_s += fault.ms / 1e3
+        late_s = self._box.options.reply_ms / 1e3
+        if strike is not None and do is Do.LATE_ACK:
+            late_s += strike.late_s
         if late_s:
             await asyncio.sleep(late_s)
-        self.send(answer, "ack")
+        if answer is not None:
+            self.send(answer, "ack")
+
+    async def _execute(
+        self,
+        name: str,
+        execute: Callable[[], Any],
+        failed: Callable[[Failure], Any],
+        strike: Strike | None,
+    ) -> Any:
+        do = strike.do if strike is not None else None
+        if do is Do.DROP:
+            return None
+        if strike is not None and do is Do.REPLY:
+            return failed(strike.failure())
+        if strike is not None and do is Do.DELAY:
+            await asyncio.sleep(strike.late_s)
+        try:
+            answer = execute()
+        except Exception:  # the server lives on, whatever a dialect does
+            log.exception("%s failed at %s", self.venue, name)
+            return failed(Failure(500))
+        if strike is not None and do is Do.UNKNOWN_503:
+            return failed(strike.failure())
+        return answer
 
     async def end(self) -> None:
         """The dialect has returned: nothing of this socket goes on."""

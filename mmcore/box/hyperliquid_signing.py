@@ -31,18 +31,6 @@ USER_SIGNED: Mapping[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         "ApproveBuilderFee",
         (("string", "maxFeeRate"), ("address", "builder"), ("uint64", "nonce")),
     ),
-    "usdClassTransfer": (
-        "UsdClassTransfer",
-        (("string", "amount"), ("bool", "toPerp"), ("uint64", "nonce")),
-    ),
-    "usdSend": (
-        "UsdSend",
-        (("string", "destination"), ("string", "amount"), ("uint64", "time")),
-    ),
-    "withdraw3": (
-        "Withdraw",
-        (("string", "destination"), ("string", "amount"), ("uint64", "time")),
-    ),
 }
 
 

@@ -3,7 +3,7 @@ from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 from ._channel cimport CLatency, EntryChannel, ResponseChannel
 from ._depth cimport CBook
-from ._matching cimport CVenue
+from ._resting cimport CVenue
 from ._types cimport Event
 
 cdef enum LocalStatus:      # of an order, as we know it; also what is pending

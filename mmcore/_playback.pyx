@@ -19,13 +19,8 @@ from ._channel cimport (
     response_push,
 )
 from ._depth cimport book_apply
-from ._matching cimport (
-    FEE_QTY,
-    FEE_VALUE,
-    RULE_MODIFY_KEEPS_LEFT,
-    venue_market,
-    venue_request,
-)
+from ._matching cimport venue_market, venue_request
+from ._resting cimport FEE_QTY, FEE_VALUE, RULE_MODIFY_KEEPS_LEFT
 from ._types cimport *
 
 

@@ -2,7 +2,7 @@
 from libc.stdint cimport int32_t, int64_t
 
 from ._channel cimport CLatency, EntryChannel, ResponseChannel
-from ._matching cimport CVenue
+from ._resting cimport CVenue
 from ._trader cimport CMarket, CRing, CTrader
 from ._types cimport Event
 

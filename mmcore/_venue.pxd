@@ -1,6 +1,6 @@
 # A simulated venue: the owner of one account's matching in one instrument.
 from ._book cimport Book
-from ._matching cimport CVenue
+from ._resting cimport CVenue
 
 cdef class Venue:
     cdef CVenue c

@@ -1,4 +1,4 @@
-"""A simulated venue for one instrument and one account; the manual of ``_venue.pyx``."""
+"""A simulated venue for one instrument; the manual of ``_venue.pyx``."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -35,17 +35,22 @@ RULES: dict[str, int]
 PARITY: int
 #: Parity with hftbacktest 2.4.4: its exchange without partial fills.
 PARITY_WHOLE: int
+#: The exchange in the box: orders of several owners in one venue, which meet each other and are
+#: part of a public book, the market's levels less what was taken plus the orders.  The caller has
+#: checked the filters.  What the market's book last showed goes on trading while it is not healthy.
+MEET: int
 
 @disjoint_base
 class Venue:
-    """Resting orders of one account, their queues and fills, on a book of the venue's own.
+    """Resting orders, their queues and fills, on a book of the venue's own.
 
     spec: the instrument.  beside: another account's
     venue of the same instrument, whose book this one shares.  rules: bits of RULES, 0 for the
     default.  queue: one of QUEUE_MODELS, exponent its n.  fee: one of FEE_KINDS; maker_fee,
     taker_fee: of the notional, per 1.0 of quantity, or per fill, as number or decimal string,
     negative for a rebate; default the instrument's.  n_slots: own orders that can rest.
-    position: units held at the start, signed, for reduce-only orders.
+    position: units held at the start, signed, for reduce-only orders, of the first owner.
+    n_owners: accounts whose orders meet here, with the rule MEET.
     ValueError names what is not one of these.
     """
 
@@ -63,19 +68,35 @@ class Venue:
         taker_fee: float | str | Decimal | Fraction | None = None,
         n_slots: int = 160,
         position: int = 0,
+        n_owners: int = 1,
     ) -> None: ...
     def market(self, rows: NDArray[np.void]) -> NDArray[np.void]:
         """Apply whole messages, EVENT rows, at their ``ts_venue_ns``; the answers, EVENT[n]."""
 
-    def request(self, request: NDArray[np.void], ts_ns: int) -> NDArray[np.void]:
-        """Let one REQUEST row arrive at ``ts_ns``; the answers, EVENT[n]."""
+    def request(
+        self, request: NDArray[np.void], ts_ns: int, owner: int = 0
+    ) -> NDArray[np.void]:
+        """Let one REQUEST row of an owner arrive at ``ts_ns``; the answers, EVENT[n].
+
+        With the rule MEET two orders that meet give two FILL rows with one ``seq``, the maker's
+        first; an order ended by one of its own account is EXPIRED with RejectCode.OTHER.
+        """
 
     def orders(self) -> NDArray[np.void]:
         """Resting orders, best first, buys before sells: ORDER rows."""
 
+    def shown(self, side: int, n: int) -> NDArray[np.void]:
+        """The first n levels of the public book, market and orders, best first: LEVEL rows."""
+
+    def shown_at(self, side: int, ticks: NDArray[np.int64] | list[int]) -> NDArray[np.int64]:
+        """Units of the public book at each of so many ticks, int64[n]."""
+
+    def held(self, owner: int) -> int:
+        """Units held by an owner, signed."""
+
     @property
     def position(self) -> int:
-        """Units bought less units sold."""
+        """Units bought less units sold, of the first owner."""
 
     @property
     def n_fills(self) -> int:

@@ -1,4 +1,4 @@
-"""A simulated venue for one instrument and one account, owned by Python.
+"""A simulated venue for one instrument, owned by Python.
 
 The rules are in :mod:`mmcore._matching`; here are their switches by name, the queue models, the
 fees, and a door for tests and notebooks.
@@ -13,12 +13,14 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from ._book cimport Book
-from ._matching cimport *
+from ._matching cimport venue_market, venue_request
+from ._meeting cimport shown_qty, shown_top
 from ._queue cimport queue_ahead
+from ._resting cimport *
 from ._spec cimport SpecBox
 from ._types cimport *
 
-from .events import EVENT, REQUEST
+from .events import EVENT, LEVEL, REQUEST
 
 ORDER = np.dtype(
     [
@@ -44,6 +46,7 @@ RULES = {
 }
 PARITY = RULES_PARITY
 PARITY_WHOLE = RULES_PARITY_WHOLE
+MEET = RULE_MEET | RULE_FILL_UNHEALTHY
 
 
 def _fee_terms(rate, kind, SpecBox spec):
@@ -65,19 +68,20 @@ def _rate(rate, int64_t default):
 
 
 cdef class Venue:
-    """A simulated venue for one instrument and one account; see the module's first lines.
+    """A simulated venue for one instrument; see the module's first lines.
 
     spec: the instrument.  beside: another account's venue of the same instrument, whose book this
     one shares.  rules: bits of VenueRule, 0 for the default.  queue: one of QUEUE_MODELS, exponent
     its n.  fee: one of FEE_KINDS; maker_fee, taker_fee: of the notional, per 1.0 of quantity, or
     per fill, as number or decimal string, negative for a rebate; default the instrument's.
     n_slots: own orders that can rest.  position: units held at the start, signed, for reduce-only
-    orders.  ValueError names what is not one of these.
+    orders, of the first owner.  n_owners: accounts whose orders meet here, with the rule MEET.
+    ValueError names what is not one of these.
     """
 
     def __cinit__(self, SpecBox spec, *, Venue beside=None, uint32_t rules=0,
                   str queue="risk_averse", double exponent=1.0, str fee="value", maker_fee=None,
-                  taker_fee=None, int n_slots=SLOTS_MAX, int64_t position=0):
+                  taker_fee=None, int n_slots=SLOTS_MAX, int64_t position=0, int n_owners=1):
         cdef CVenue* v = &self.c
         memset(v, 0, sizeof(CVenue))
         if queue not in QUEUE_MODELS:
@@ -86,6 +90,8 @@ cdef class Venue:
             raise ValueError(f"fee kind {fee!r}: expected one of {', '.join(FEE_KINDS)}")
         if not 1 <= n_slots <= 65535 or exponent <= 0.0:
             raise ValueError(f"{n_slots} slots, exponent {exponent}: expected 1 to 65535, above 0")
+        if not 1 <= n_owners <= 65535 or (n_owners > 1 and not rules & RULE_MEET):
+            raise ValueError(f"{n_owners} owners: expected 1, or up to 65535 with the rule MEET")
         self.book = Book(spec) if beside is None else beside.book
         v.book = self.book.c
         v.spec = spec.c
@@ -103,22 +109,29 @@ cdef class Venue:
         v.taker.num, v.taker.den = _fee_terms(taker, v.fee_kind, spec)
         v.maker.rate, v.taker.rate = float(maker), float(taker)
         v.n_slots = n_slots
-        v.position = position
-        v.out_max = n_slots + TAKE_LEVELS + 8
+        v.n_owners = n_owners
+        v.ladder_max = MEET_LEVELS if rules & RULE_MEET else TAKE_LEVELS
+        v.taken_max = MEET_LEVELS if rules & RULE_MEET else TAKEN_MAX
+        v.out_max = (4 if rules & RULE_MEET else 1) * n_slots + v.ladder_max + 8
+        v.held = <int64_t*>calloc(2 * n_owners, sizeof(int64_t))
+        v.taken = <Taken*>calloc(v.taken_max, sizeof(Taken))
         v.orders = <VenueOrder*>calloc(n_slots, sizeof(VenueOrder))
         v.index[0] = <uint16_t*>calloc(2 * n_slots + 2 * MARKS, sizeof(uint16_t))
         v.touched = <Touched*>calloc(LEVELS_MAX + 1, sizeof(Touched))
-        v.ladder = <Level*>calloc(TAKE_LEVELS, sizeof(Level))
+        v.ladder = <Level*>calloc(v.ladder_max, sizeof(Level))
         v.out = <Event*>calloc(v.out_max, sizeof(Event))
-        if not (v.orders and v.index[0] and v.touched and v.ladder and v.out):
+        if not (v.orders and v.index[0] and v.touched and v.ladder and v.out and v.held
+                and v.taken):
             raise MemoryError
+        v.held[0] = position
+        v.rooms = v.held + n_owners
         v.index[1] = v.index[0] + n_slots
         v.marks[0] = v.index[1] + n_slots
         v.marks[1] = v.marks[0] + MARKS
 
     def __init__(self, SpecBox spec, *, Venue beside=None, uint32_t rules=0,
                  str queue="risk_averse", double exponent=1.0, str fee="value", maker_fee=None,
-                 taker_fee=None, int n_slots=SLOTS_MAX, int64_t position=0):
+                 taker_fee=None, int n_slots=SLOTS_MAX, int64_t position=0, int n_owners=1):
         pass
 
     def __dealloc__(self):
@@ -127,14 +140,19 @@ cdef class Venue:
         free(self.c.touched)
         free(self.c.ladder)
         free(self.c.out)
+        free(self.c.held)
+        free(self.c.taken)
 
     def market(self, rows):
         """Apply whole messages, EVENT rows, at their ``ts_venue_ns``; the answers, EVENT[n]."""
         return _market(self, rows)
 
-    def request(self, request, int64_t ts_ns):
-        """Let one REQUEST row arrive at ``ts_ns``; the answers, EVENT[n]."""
+    def request(self, request, int64_t ts_ns, int owner=0):
+        """Let one REQUEST row of an owner arrive at ``ts_ns``; the answers, EVENT[n]."""
         cdef const unsigned char[::1] view
+        if not 0 <= owner < self.c.n_owners:
+            raise ValueError(f"owner {owner}: expected below {self.c.n_owners}")
+        self.c.owner = owner
         view = np.ascontiguousarray(request, REQUEST).reshape(1).view("u1")
         self.c.n_out = 0
         venue_request(&self.c, <const Request*>&view[0], ts_ns)
@@ -154,10 +172,36 @@ cdef class Venue:
                 )
         return rows
 
+    def shown(self, int side, int n):
+        """The first n levels of the public book, market and orders, best first: LEVEL rows."""
+        cdef int64_t[::1] view
+        if n < 1:
+            return np.empty(0, LEVEL)
+        rows = np.empty(min(n, self.c.ladder_max), LEVEL)
+        view = rows.view(np.int64)
+        return rows[:shown_top(&self.c, side, len(rows), <Level*>&view[0])]
+
+    def shown_at(self, int side, ticks):
+        """Units of the public book at each of so many ticks, int64[n]."""
+        cdef const int64_t[::1] wanted = np.ascontiguousarray(ticks, np.int64)
+        cdef int64_t[::1] qty
+        cdef Py_ssize_t i
+        rows = np.empty(len(wanted), np.int64)
+        qty = rows
+        for i in range(len(wanted)):
+            qty[i] = shown_qty(&self.c, side, wanted[i])
+        return rows
+
+    def held(self, int owner):
+        """Units held by an owner, signed."""
+        if not 0 <= owner < self.c.n_owners:
+            raise ValueError(f"owner {owner}: expected below {self.c.n_owners}")
+        return self.c.held[owner]
+
     @property
     def position(self):
-        """Units held: at the start, plus bought, less sold."""
-        return self.c.position
+        """Units held by the first owner: at the start, plus bought, less sold."""
+        return self.c.held[0]
 
     @property
     def n_fills(self):

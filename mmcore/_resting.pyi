@@ -1,0 +1,1 @@
+"""What rests at a simulated venue; compiled functions only, see ``_resting.pxd``."""

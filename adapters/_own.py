@@ -103,6 +103,12 @@ class Own:
         """As the engine sees it."""
         return max(self.total - self.told, 0)
 
+    @property
+    def most(self) -> int:
+        """What its total may be, an amend in flight included."""
+        amending = self.op is RequestKind.AMEND
+        return max(self.total, self.op_total) if amending else self.total
+
 
 class OwnOrders:
     """Own orders of one gateway; see the module's first lines.
@@ -191,7 +197,10 @@ class OwnOrders:
     # --- what the venue says ----------------------------------------------------------------------
 
     def acked(self, own: Own, venue_id: str) -> None:
-        """The venue took the order and calls it so; whether it rests is another matter."""
+        """The venue took the order and calls it so; whether it rests is another matter.
+
+        To be called first with any news that names the order: fills may name nothing else.
+        """
         if venue_id and own.venue_id != venue_id:
             own.venue_id = venue_id
             self._by_venue[venue_id] = own
@@ -293,7 +302,8 @@ class OwnOrders:
     def unresolved(self, now_ns: int) -> list[Own]:
         """Orders to be asked for by now, with their fills where ``done`` is ahead of ``told``.
 
-        Each is named again, later and later, until what it lacks has come.
+        Each is named again, later and later, until what it lacks has come.  The answers to one call
+        must be in, or given up, before the next call: they are judged by when they were asked.
         """
         wanted = []
         for own in self.live.values():
@@ -433,11 +443,10 @@ class OwnOrders:
     def _book(self, fill: VenueFill, own: Own) -> None:
         own.told += fill.qty
         own.done = max(own.done, own.told, fill.done or 0)
-        amending = own.op is RequestKind.AMEND
         if fill.last and own.final is None:
-            whole = own.told if amending else own.total
+            whole = own.told if own.op is RequestKind.AMEND else own.total
             own.final = (Kind.FILL, 0, max(own.told, whole if fill.done is None else fill.done))
-        elif own.final is None and not amending and own.told >= own.total:
+        elif own.final is None and own.told >= own.most:
             own.final = (Kind.FILL, 0, own.told)
         own.heard_ns = self.clock()
         if own.final is None or own.told < own.final[2]:

@@ -24,7 +24,7 @@ from .floor import FUNDING_INTERVAL_NS
 from .limits import Limits
 from .listing import BALANCES, open_exchange
 from .options import Options
-from .sockets import Socket
+from .sockets import CLOSE_S, Socket
 
 if TYPE_CHECKING:
     from .accounts import Account
@@ -145,10 +145,16 @@ class Box:
         """All accounts, with their credentials."""
         return self.exchange.accounts
 
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._server.connections) if self._server is not None else 0
+
     async def _listen(self, host: str, port: int) -> None:
         self._server = web.Server(
             self._serve,
             access_log=None,
+            logger=_Clients(logging.getLogger(f"{__name__}.http")),
             max_line_size=LINE_MAX,
             max_field_size=LINE_MAX,
             keepalive_timeout=KEEPALIVE_S,
@@ -171,7 +177,7 @@ class Box:
 
     def _connect(self) -> asyncio.BaseProtocol:
         server = self._server
-        if server is None or len(server.connections) >= self._connections_max:
+        if server is None or self.connections >= self._connections_max:
             log.warning("%d connections are open: one more is refused", self._connections_max)
             return _Refusing()
         return server()
@@ -247,17 +253,15 @@ class Box:
         asked = Request(request.method, path, query, b"", request.headers, request.remote or "")
         dialect = self._claimed(asked)
         try:
+            if request.headers.get("Expect", "").lower() == "100-continue":
+                await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             asked.body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return _response(self._failed(dialect, asked, Failure(413)))
         if dialect is None:
             return _response(self._failed(None, asked, Failure(404)))
         reply = await self._answer(dialect, asked)
-        if reply is None:
-            if request.transport is not None:
-                request.transport.abort()
-            return web.Response(status=503)
-        return _response(reply)
+        return _response(reply) if reply is not None else _lost(request)
 
     def _claimed(self, request: Request) -> Dialect | None:
         claims = (d for d in self.dialects if d.claims(request.method, request.path))
@@ -309,13 +313,20 @@ class Box:
         claims = [dialect for dialect in self.dialects if dialect.claims_socket(path)]
         if not claims:
             return web.Response(status=404)
+        refused = await self._refuse_socket(claims[0], request)
+        if refused is not None:
+            return refused
         response = web.WebSocketResponse(
-            autoping=False, autoclose=False, compress=False, max_msg_size=FRAME_MAX
+            autoping=False,
+            autoclose=False,
+            compress=False,
+            max_msg_size=FRAME_MAX,
+            timeout=CLOSE_S,
         )
         try:
             await response.prepare(request)
-        except web.HTTPException as refused:
-            return web.Response(status=refused.status)
+        except web.HTTPException as bad:
+            return web.Response(status=bad.status)
         ws = Socket(self, response, request)
         self.sockets.add(ws)
         try:
@@ -323,10 +334,26 @@ class Box:
         finally:
             self.sockets.discard(ws)
             await ws.end()
-        if not response.closed:
-            with suppress(ConnectionError):
-                await response.close(drain=False)
         return response
+
+    async def _refuse_socket(
+        self, dialect: Dialect, request: web.BaseRequest
+    ) -> web.StreamResponse | None:
+        """What a scripted fault answers to a handshake, which is a request named "connect"."""
+        if self.faults.quiet:
+            return None
+        path, _, query = request.raw_path.partition("?")
+        asked = Request("GET", path, query, b"", request.headers, request.remote or "")
+        strike = self.faults.strike("rest", dialect.name, "connect", f"{dialect.name} {asked!r}")
+        if strike is None:
+            return None
+        if strike.do is Do.REPLY:
+            return _response(self._failed(dialect, asked, strike.failure()))
+        if strike.do in {Do.DELAY, Do.LATE_ACK}:
+            await asyncio.sleep(strike.late_s)
+            return None
+        await asyncio.sleep(strike.fault.seconds)
+        return _lost(request)
 
     async def _converse(self, ws: Socket, claims: list[Dialect]) -> None:
         dialect = claims[0]
@@ -351,6 +378,13 @@ def _balances(usd: int) -> dict[str, dict[str, int]]:
         }
         for wallet, held in BALANCES.items()
     }
+
+
+class _Clients(logging.LoggerAdapter[logging.Logger]):
+    """What aiohttp has to say is what clients did wrong: of interest to those who look for it."""
+
+    def exception(self, msg: object, *args: object, **words: Any) -> None:
+        self.debug(msg, *args, **words)
 
 
 class _Refusing(asyncio.Protocol):
@@ -403,6 +437,13 @@ def check_host(host: str, *, anywhere: bool = False) -> None:
             done="nothing was started",
             todo="use 127.0.0.1, or add --anywhere where others may reach it",
         )
+
+
+def _lost(request: web.BaseRequest) -> web.Response:
+    """An answer that never arrives, because its connection does not exist any more."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=503)
 
 
 def _response(reply: Reply) -> web.Response:

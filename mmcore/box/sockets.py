@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 QUEUE_FRAMES = 20_000  # of one slow reader, then it is cut off
 QUEUE_BYTES = 32 << 20
+CLOSE_S = 2.0  # for the client to answer a closing frame
+REASON_BYTES = 123  # of a closing frame, by the protocol
+MUTE_STEP_S = 0.05
 SWAP_S = 0.25  # a frame that waits to change places waits so long at most
 
 
@@ -101,6 +104,9 @@ class Socket:
                 if not self.mute:
                     self._put(message.data, WSMsgType.PONG)
             elif message.type is not WSMsgType.PONG:  # close, closed, closing, error
+                # half-open: not even a goodbye is answered
+                while self.mute and not self.closed:  # noqa: ASYNC110 - no event tells of its end
+                    await asyncio.sleep(MUTE_STEP_S)
                 return None
 
     # -- out ---------------------------------------------------------------------------------
@@ -125,12 +131,14 @@ class Socket:
         """A ping of the server's own."""
         self._put(data, WSMsgType.PING)
 
+    def shut(self, code: int = 1000, reason: str = "") -> None:
+        """Close it once everything queued has gone out; the iterator ends."""
+        self._put(code.to_bytes(2, "big") + reason.encode()[:REASON_BYTES], WSMsgType.CLOSE)
+
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Send what is queued, then the closing frame."""
-        self._put(b"", WSMsgType.CLOSE)
-        await asyncio.wait({self._writer}, timeout=1.0)
-        if not self._ws.closed:
-            await self._ws.close(code=code, message=reason.encode()[:120], drain=False)
+        """As :meth:`shut`, and wait for it."""
+        self.shut(code, reason)
+        await asyncio.wait({self._writer}, timeout=CLOSE_S)
 
     def cut(self) -> None:
         """Lose the connection, with no closing frame."""
@@ -203,6 +211,8 @@ class Socket:
                     frame, kind = self._queue.popleft()
                     self._queued_bytes -= len(frame)
                     if kind is WSMsgType.CLOSE:
+                        code = int.from_bytes(frame[:2], "big")
+                        await self._ws.close(code=code, message=frame[2:], drain=False)
                         return
                     await self._ws.send_frame(frame, kind)
         except ConnectionError:
@@ -266,7 +276,9 @@ class Socket:
         return answer
 
     async def end(self) -> None:
-        """The dialect has returned: nothing of this socket goes on."""
+        """The dialect has returned: what it said goes out, and nothing of this socket goes on."""
+        if not self._ws.closed:
+            await self.close()
         tasks = [*self._calls, self._writer]
         for task in tasks:
             task.cancel()

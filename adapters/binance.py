@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mmcore.events import ASK, BID, Kind
+from mmcore.gateway import Gateway, Setup
 from mmcore.instrument import Instrument, from_binance
 from mmcore.venue import DecodeError, Rows
 
@@ -151,19 +152,44 @@ class BinanceUsdm(_Binance):
         """Perpetuals of an ``exchangeInfo`` answer."""
         return from_binance(cls.venue, answer)
 
+    @classmethod
+    def gateway(cls, setup: Setup) -> Gateway:
+        """Trading on USD-M futures."""
+        from ._binance_futures import FuturesGateway
 
-class BinanceCoinm(BinanceUsdm):
-    """COIN-M futures, inverse; symbols as "BTCUSD_PERP", quantities in contracts."""
+        return FuturesGateway(setup, cls)
+
+
+class BinanceCoinm(_Binance):
+    """COIN-M futures, inverse; symbols as "BTCUSD_PERP", quantities in contracts; data only."""
 
     venue = "binance-coinm"
+    dialect = 1
+
+    @classmethod
+    def list_instruments(cls, answer: Mapping[str, Any]) -> dict[str, Instrument]:
+        """Perpetuals of an ``exchangeInfo`` answer."""
+        return from_binance(cls.venue, answer)
 
 
-class BinanceSpot(BinanceUsdm):
+class BinanceSpot(_Binance):
     """Spot; symbols as "BTCUSDT"."""
 
     venue = "binance-spot"
     dialect = 2
     has_previous = False
+
+    @classmethod
+    def list_instruments(cls, answer: Mapping[str, Any]) -> dict[str, Instrument]:
+        """Pairs of an ``exchangeInfo`` answer."""
+        return from_binance(cls.venue, answer)
+
+    @classmethod
+    def gateway(cls, setup: Setup) -> Gateway:
+        """Trading on spot."""
+        from ._binance_spot import SpotGateway
+
+        return SpotGateway(setup, cls)
 
 
 __all__ = ["BinanceCoinm", "BinanceSpot", "BinanceUsdm"]

@@ -1,0 +1,362 @@
+"""Where orders go out and news of them comes in: one account's desk at Binance.
+
+A single request goes over the WebSocket interface, at once where the budget has room; several of
+one call go as a batch over REST (futures only).  Outcomes that nobody knows, endings that are ahead
+of their fills and orders gone missing are asked for by client id, and nothing is ever sent twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mmcore.errors import MmcoreError, VenueError
+from mmcore.events import Kind, RejectCode, RequestKind
+from mmcore.gateway import Action, VenueFault, VenueOrder, by_call
+from mmcore.venue import DecodeError
+
+from ._binance_account import Account
+from ._binance_entry import Entry
+from ._binance_faults import CLOCK_CODES, NO_SUCH_ORDER, NOT_CHANGED, refused_item
+from ._binance_requests import Params, Product, batch_text, cancel
+from ._binance_rest import Rest
+from ._binance_words import OrderNews, order_answer
+from ._call import NotSent, OutcomeUnknown
+from ._decode import Terms
+from ._own import Own, OwnOrders
+
+PATIENCE_S = 0.25  # a quote that has to wait longer for the budget is no quote any more
+ASK_EVERY_S = 0.05
+ASKERS = 8  # questions on their way at the same time
+CANCEL_ROUND_S, CANCEL_ALL_S = 0.1, 10.0
+
+Pair = tuple[Own, Params]
+
+
+class Desk:
+    """See the module's first lines.
+
+    spawn: runs a coroutine beside.  on_fault: gets each refusal that somebody may have to act on.
+    on_foreign: gets news of orders that are not of this start.
+    """
+
+    def __init__(
+        self,
+        product: Product,
+        account: Account,
+        own: OwnOrders,
+        terms: Mapping[int, Terms],
+        *,
+        entry: Entry | None,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        on_fault: Callable[[MmcoreError, int], None],
+        on_foreign: Callable[[OrderNews], None],
+        clock: Callable[[], int],
+    ) -> None:
+        self._product, self._account, self.own, self._terms = product, account, own, terms
+        self._rest: Rest = account.rest
+        self._entry = entry
+        self._spawn, self._on_fault, self._on_foreign = spawn, on_fault, on_foreign
+        self._clock = clock
+        self._askers = asyncio.Semaphore(ASKERS)
+        self._read_up_to: dict[int, int] = {}  # trade id by instrument: REST has told all of these
+
+    # --- out --------------------------------------------------------------------------------------
+
+    def send(self, requests: npt.NDArray[np.void]) -> None:
+        """REQUEST rows of one step; see `Gateway.send`."""
+        for call in by_call(requests):
+            op = RequestKind(int(call["kind"][0]))
+            pairs = [pair for row in call if (pair := self._pair(op, row)) is not None]
+            size = self._product.batch_sizes.get(op, 1)
+            if len(pairs) == 1 or size == 1:
+                for own, params in pairs:
+                    self._single(op, own, params)
+            elif op is RequestKind.CANCEL:
+                for group in _by_symbol(pairs):
+                    self._batches(op, group, size)
+            else:
+                self._batches(op, pairs, size)
+
+    def _pair(self, op: RequestKind, row: np.void) -> Pair | None:
+        terms = self._terms[int(row["instrument"])]
+        own: Own | None
+        if op is RequestKind.PLACE:
+            own = self.own.placing(row)
+            return own, self._product.place(terms, row, own.client_id)
+        if op is RequestKind.AMEND:
+            own = self.own.amending(row)
+            if own is None:
+                return None
+            return own, self._product.amend(terms, row, own.client_id, int(row["done"]))
+        own = self.own.cancelling(row)
+        return None if own is None else (own, cancel(terms, own.client_id))
+
+    def _single(self, op: RequestKind, own: Own, params: Params) -> None:
+        cost, cancels = self._product.costs[op], op is RequestKind.CANCEL
+        wait_s = 0.0
+        if self._entry is not None:
+            wait_s = self._rest.budget.take(cost, cancels)
+            if wait_s == 0.0 and self._ask(op, own, params):
+                return
+        self._spawn(self._later(op, own, params, wait_s))
+
+    def _batches(self, op: RequestKind, pairs: list[Pair], size: int) -> None:
+        for start in range(0, len(pairs), size):
+            self._spawn(self._batch(op, pairs[start : start + size]))
+
+    def _ask(self, op: RequestKind, own: Own, params: Params, *, again: bool = True) -> bool:
+        assert self._entry is not None
+        return self._entry.ask(
+            self._product.methods[op],
+            params,
+            partial(self._answered, op, own),
+            partial(self._failed_here, op, own, params, again),
+        )
+
+    def _failed_here(
+        self, op: RequestKind, own: Own, params: Params, again: bool, error: MmcoreError
+    ) -> None:
+        """On the WebSocket interface; a request refused for its time alone goes once more."""
+        if again and isinstance(error, VenueFault) and error.code in CLOCK_CODES:
+            self._spawn(self._after_clock(op, own, params))
+        else:
+            self._failed(op, own, error)
+
+    async def _after_clock(self, op: RequestKind, own: Own, params: Params) -> None:
+        try:
+            await self._rest.sync_clock()
+        except VenueError as error:
+            self._failed(op, own, error)
+            return
+        if not self._ask(op, own, params, again=False):
+            await self._over_rest(op, own, params)
+
+    async def _later(self, op: RequestKind, own: Own, params: Params, wait_s: float) -> None:
+        """A single request that could not leave at once."""
+        cancels = op is RequestKind.CANCEL
+        if wait_s > PATIENCE_S and not cancels:
+            self.own.refused(own, op, RejectCode.RATE)
+            return
+        if wait_s > 0.0:
+            await self._rest.budget.acquire(self._product.costs[op], cancels)
+            if self._ask(op, own, params):
+                return
+        await self._over_rest(op, own, params)
+
+    async def _over_rest(self, op: RequestKind, own: Own, params: Params) -> None:
+        verb, path = self._product.calls[op]
+        try:
+            answer = await self._rest.send(
+                verb, path, self._product.costs[op], data=params, cancel=op is RequestKind.CANCEL
+            )
+        except VenueError as error:
+            self._failed(op, own, error)
+        else:
+            self._answered(op, own, answer)
+
+    async def _batch(self, op: RequestKind, pairs: list[Pair]) -> None:
+        verb, _ = self._product.calls[op]
+        cancels = op is RequestKind.CANCEL
+        if cancels:
+            data = {
+                "symbol": pairs[0][1]["symbol"],
+                "origclientorderidlist": batch_text([own.client_id for own, _ in pairs]),
+            }
+        else:
+            data = {"batchOrders": batch_text([params for _, params in pairs])}
+        try:
+            answer = await self._rest.send(
+                verb, "batchOrders", self._product.batch_costs[op], data=data, cancel=cancels,
+                encoded=True,
+            )  # fmt: skip
+            if not isinstance(answer, list) or len(answer) != len(pairs):
+                raise OutcomeUnknown("a batch's answer does not match it", where=path_of(verb))
+        except VenueError as error:
+            for own, _ in pairs:
+                self._failed(op, own, error)
+            return
+        for (own, _), item in zip(pairs, answer, strict=True):
+            fault = refused_item(item, where=path_of(verb))
+            if fault is None:
+                self._answered(op, own, item)
+            else:
+                self._failed(op, own, fault)
+
+    # --- in ---------------------------------------------------------------------------------------
+
+    def _answered(self, op: RequestKind, own: Own, answer: Any) -> None:
+        order = answer.get("amendedOrder", answer) if isinstance(answer, dict) else answer
+        try:
+            news = order_answer(self._terms[own.instrument], order)
+        except (DecodeError, AttributeError, TypeError) as error:
+            self._failed(op, own, OutcomeUnknown(f"an answer that cannot be read ({error})"))
+        else:
+            self._heard(own, news, asked=False)
+
+    def _failed(self, op: RequestKind, own: Own, error: MmcoreError) -> None:
+        if isinstance(error, OutcomeUnknown):
+            self.own.unknown(own, op)
+        elif isinstance(error, NotSent):
+            self.own.refused(own, op, RejectCode.OTHER)
+        elif not isinstance(error, VenueFault):
+            self.own.unknown(own, op)
+            self._on_fault(error, own.instrument)
+        elif error.code == NOT_CHANGED:
+            self.own.amended(own, own.op_tick, own.op_total, own.done)
+        elif error.action is Action.RESOLVE and error.reject is not RejectCode.UNKNOWN_ORDER:
+            self.own.unknown(own, op)
+        else:
+            self.own.refused(own, op, error.reject)
+            self._on_fault(error, own.instrument)
+
+    def news(self, news: OrderNews) -> None:
+        """What a private stream says of an order."""
+        own = self.own.find(client_id=news.client_id, venue_id=news.venue_id)
+        if news.fill is not None:
+            self.own.filled(news.fill)
+        if own is None:
+            self._on_foreign(news)
+        else:
+            self._heard(own, news, asked=False)
+
+    def _heard(self, own: Own, news: OrderNews, *, asked: bool) -> bool:
+        """False where it rests and should not."""
+        self.own.acked(own, news.venue_id)
+        if news.done is None:
+            return True
+        if news.is_open:
+            return self.own.resting(
+                own, news.tick, news.qty, news.done, asked=asked, ts_ns=news.ts_ns
+            )
+        if news.is_filled:
+            self.own.ended(own, Kind.FILL, RejectCode.NONE, news.done, ts_ns=news.ts_ns)
+        elif news.ending is not None:
+            self.own.ended(own, *news.ending, news.done, ts_ns=news.ts_ns)
+        return True
+
+    # --- questions --------------------------------------------------------------------------------
+
+    async def resolve(self) -> None:
+        """Ask for what is not known, until cancelled."""
+        while True:
+            await asyncio.sleep(ASK_EVERY_S)
+            for own in self.own.unresolved(self._clock()):
+                self._spawn(self._question(own))
+
+    async def _question(self, own: Own) -> None:
+        terms = self._terms[own.instrument]
+        async with self._askers:
+            try:
+                news = await self._account.order(terms, own.client_id)
+                if (news.done or 0) > own.told:
+                    for fill in await self._account.fills_of(terms, news.venue_id):
+                        self.own.filled(fill)
+            except VenueFault as fault:
+                if fault.code == NO_SUCH_ORDER:
+                    self.own.absent(own)
+                else:
+                    self._on_fault(fault, own.instrument)
+                return
+            except VenueError as error:
+                self._on_fault(error, own.instrument)  # it is asked for again, later
+                return
+        if not self._heard(own, news, asked=True):
+            await self._cancel(terms, [own.client_id])
+
+    async def mark(self) -> None:
+        """Remember the latest fills: what comes later is news."""
+        for number, terms in self._terms.items():
+            self._read_up_to[number] = await self._account.newest_trade(terms)
+
+    async def refill(self) -> None:
+        """Read orders and fills after the private stream was away; see `OwnOrders.refill`."""
+        asked_ns = self._clock()
+        orders: list[VenueOrder] = []
+        for terms in self._terms.values():
+            orders += await self._account.open_orders(terms)
+        fills = []
+        for number, terms in self._terms.items():
+            new = await self._account.fills_after(terms, self._read_up_to[number])
+            self._read_up_to[number] = max(
+                (fill.trade_id for fill in new), default=self._read_up_to[number]
+            )
+            fills += new
+        unwanted = self.own.refill(orders, fills, asked_ns=asked_ns)
+        for terms in self._terms.values():
+            lost = [order.client_id for order in unwanted if order.instrument == terms.number]
+            if lost:
+                await self._cancel(terms, lost)
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    async def cancel_all(self) -> int:
+        """Every own order, of earlier starts too; returns how many there were.
+
+        Raises VenueError when some may remain.
+        """
+        deadline = asyncio.get_running_loop().time() + CANCEL_ALL_S
+        cancelled: set[str] = set()
+        while True:
+            left = 0
+            for terms in self._terms.values():
+                orders = await self._account.open_orders(terms)
+                ours = [order.client_id for order in orders if order.own]
+                cancelled.update(ours)
+                left += len(ours)
+                if ours:
+                    await self._cancel(terms, ours)
+            coming = sum(own.op is RequestKind.PLACE for own in self.own.live.values())
+            if left == 0 and coming == 0:
+                return len(cancelled)
+            if asyncio.get_running_loop().time() > deadline:
+                raise VenueError(
+                    f"{left + coming} own orders may remain open", where=self._account.venue,
+                    done=f"mmcore cancelled {len(cancelled)} and gave up after {CANCEL_ALL_S:g} s",
+                    todo="cancel them on Binance's own page",
+                )  # fmt: skip
+            await asyncio.sleep(CANCEL_ROUND_S)
+
+    async def _cancel(self, terms: Terms, client_ids: Sequence[str]) -> None:
+        """Cancel by id, in the venue's batches; what is gone already is no matter here."""
+        size = self._product.batch_sizes.get(RequestKind.CANCEL, 1)
+        for start in range(0, len(client_ids), size):
+            some = list(client_ids[start : start + size])
+            try:
+                await self._cancel_some(terms, some)
+            except (VenueFault, OutcomeUnknown) as error:
+                gone = isinstance(error, VenueFault) and error.reject is RejectCode.UNKNOWN_ORDER
+                if not gone:
+                    self._on_fault(error, terms.number)
+
+    async def _cancel_some(self, terms: Terms, client_ids: list[str]) -> None:
+        cost = self._product.costs[RequestKind.CANCEL]
+        if len(client_ids) == 1:
+            data, path = cancel(terms, client_ids[0]), "order"
+        else:
+            path = "batchOrders"
+            data = {
+                "symbol": terms.item.symbol,
+                "origclientorderidlist": batch_text(client_ids),
+            }
+        await self._rest.send("delete", path, cost, data=data, cancel=True, encoded=path != "order")
+
+
+def path_of(verb: str) -> str:
+    """A batch call, for a sentence."""
+    return f"{verb.upper()} batchOrders"
+
+
+def _by_symbol(pairs: list[Pair]) -> list[list[Pair]]:
+    groups: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(pair[1]["symbol"], []).append(pair)
+    return list(groups.values())
+
+
+__all__ = ["Desk"]

@@ -1,0 +1,150 @@
+"""Trading on Binance USD-M futures: four connections, a listen key, and funding."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+
+from mmcore.errors import NetworkError, VenueError
+from mmcore.events import Kind, PaidCode
+from mmcore.gateway import Setup, VenueFault
+from mmcore.venue import DecodeError
+
+from ._binance_account import FuturesAccount
+from ._binance_faults import LISTEN_KEY_GONE
+from ._binance_gateway import BinanceGateway
+from ._binance_requests import FUTURES, WEIGHT
+from ._binance_words import futures_event, quanta
+from ._decode import JsonDecoder, Terms
+
+KEEP_ALIVE_S = 25 * 60.0
+
+
+class FuturesGateway(BinanceGateway):
+    """USD-M futures."""
+
+    product = FUTURES
+    account_type = FuturesAccount
+
+    def __init__(self, setup: Setup, decoder: type[JsonDecoder]) -> None:
+        super().__init__(setup, decoder)
+        self._listen_key = ""
+        self._funding_since_ms = 0
+        self._funding_seen: set[tuple[str, int]] = set()
+
+    def _open_public(self) -> None:
+        base = self._rest.hosts.streams
+        names = [item.symbol.lower() for item in self._items]
+        public = "/".join(f"{name}@depth@100ms/{name}@bookTicker" for name in names)
+        market = "/".join(f"{name}@aggTrade/{name}@markPrice@1s" for name in names)
+        self._open(
+            "public", f"{base}/public/stream?streams={public}",
+            on_frame=self._market_frame("public"), on_up=self._public_up,
+            on_down=self._public_down, stale_s=30.0,
+        )  # fmt: skip
+        self._open(
+            "market", f"{base}/market/stream?streams={market}",
+            on_frame=self._market_frame("market"), on_up=_nothing, on_down=lambda _: None,
+            stale_s=30.0,
+        )  # fmt: skip
+
+    def _open_private(self) -> None:
+        super()._open_private()
+        self._funding_since_ms = self._rest.now_ms
+        self._open(
+            "private", self._private_url, on_frame=self._private_frame,
+            on_up=self._futures_up, on_down=self._private_down,
+        )  # fmt: skip
+
+    async def _private_url(self) -> str:
+        answer = await self._rest.send("post", "listenKey", {WEIGHT: 1}, data={}, signed=False)
+        self._listen_key = str(answer["listenKey"])
+        return f"{self._rest.hosts.streams}/private/ws?listenKey={self._listen_key}"
+
+    async def _futures_up(self) -> None:
+        await self._private_up()
+        self._spawn(self._read_funding())
+
+    async def _keep_alive(self) -> None:
+        if self._desk is not None:
+            self._spawn(self._keep_key())
+        await super()._keep_alive()
+
+    async def _keep_key(self) -> None:
+        while True:
+            await asyncio.sleep(KEEP_ALIVE_S)
+            try:
+                await self._rest.send("put", "listenKey", {WEIGHT: 1}, data={}, signed=False)
+            except VenueFault as fault:
+                if fault.code == LISTEN_KEY_GONE:
+                    self._streams["private"].recycle("the listen key is gone")
+                else:
+                    self._say("warning", f"the listen key was not renewed: {fault}")
+            except NetworkError as error:
+                self._say("warning", f"the listen key was not renewed: {error}")
+
+    def _private_frame(self, frame: bytes, ts_local_ns: int) -> None:  # noqa: ARG002 (own times)
+        message = orjson.loads(frame)
+        if isinstance(message, dict):
+            event = message.get("data", message)
+            if isinstance(event, dict):
+                self._private_event(event)
+
+    def _private_event(self, event: Mapping[str, Any]) -> None:
+        name = event.get("e")
+        if name == "ORDER_TRADE_UPDATE":
+            order = event.get("o")
+            if not isinstance(order, dict):
+                raise DecodeError("an ORDER_TRADE_UPDATE without its order")
+            terms = self._ours(order.get("s"))
+            if terms is not None:
+                self._order_news(futures_event(terms, order))
+        elif name == "ACCOUNT_UPDATE":
+            change = event.get("a")
+            if isinstance(change, dict) and change.get("m") == "FUNDING_FEE":
+                self._spawn(self._read_funding())
+        elif name == "listenKeyExpired":
+            self._streams["private"].recycle("the listen key expired")
+        elif name == "MARGIN_CALL":
+            self._say("error", "binance-usdm: margin call: positions are near liquidation")
+        elif name == "ACCOUNT_CONFIG_UPDATE":
+            self._say("warning", "binance-usdm: leverage or margin mode was changed elsewhere")
+
+    def _ours(self, symbol: object) -> Terms | None:
+        place = self._decoder.places.get(symbol) if isinstance(symbol, str) else None
+        return None if place is None else self._decoder.terms[place]
+
+    async def _read_funding(self) -> None:
+        """Payments since the last reading; the account event does not say for which symbol."""
+        assert isinstance(self._account, FuturesAccount)
+        try:
+            payments = await self._account.funding(self._funding_since_ms)
+        except VenueError as error:
+            self._say("warning", f"funding payments were not read: {error}")
+            return
+        rows = []
+        for payment in payments:
+            terms, key = self._ours(payment["symbol"]), (payment["symbol"], payment["tranId"])
+            if terms is None or key in self._funding_seen:
+                continue
+            self._funding_seen.add(key)
+            self._funding_since_ms = max(self._funding_since_ms, payment["time"])
+            rows.append(
+                terms.row(
+                    Kind.PAID, payment["time"] * 1_000_000, self._setup.clock(),
+                    code=PaidCode.FUNDING, aux=quanta(payment["income"]), seq=payment["tranId"],
+                )
+            )  # fmt: skip
+        if rows:
+            self._emit(np.concatenate(rows))
+
+
+async def _nothing() -> None:
+    """Nothing to do on this connection."""
+
+
+__all__ = ["FuturesGateway"]

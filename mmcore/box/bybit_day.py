@@ -1,0 +1,93 @@
+"""Figures of the last 24 hours of one instrument, from its prints."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from .floor import Floor
+from .orders import Trade
+
+MINUTE_NS = 60_000_000_000
+MINUTES = 24 * 60
+
+
+@dataclass(slots=True)
+class _Minute:
+    begin_ns: int
+    first: int
+    high: int
+    low: int
+    qty: int = 0
+    value: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DayFigures:
+    """Prices in ticks, qty in units, value in quanta; zeros before the first print.
+
+    direction: of the last print against the one before, as Bybit names it.
+    """
+
+    last: int = 0
+    first: int = 0
+    high: int = 0
+    low: int = 0
+    qty: int = 0
+    value: int = 0
+    hour_ago: int = 0
+    direction: str = "ZeroPlusTick"
+
+
+class Day:
+    """Counts prints in minutes, and forgets those older than a day."""
+
+    def __init__(self, floor: Floor) -> None:
+        self.floor = floor
+        self.last = 0
+        self.rising = True
+        self.direction = "ZeroPlusTick"
+        self._minutes: deque[_Minute] = deque()
+        for trade in floor.trades:
+            self.add(trade)
+
+    def add(self, trade: Trade) -> str:
+        """Count a print; its direction against the one before."""
+        if self.last and trade.tick != self.last:
+            self.rising = trade.tick > self.last
+            self.direction = "PlusTick" if self.rising else "MinusTick"
+        else:
+            self.direction = "ZeroPlusTick" if self.rising else "ZeroMinusTick"
+        self.last = trade.tick
+        begin_ns = trade.ts_ns // MINUTE_NS * MINUTE_NS
+        minutes = self._minutes
+        if not minutes or minutes[-1].begin_ns < begin_ns:
+            minutes.append(_Minute(begin_ns, trade.tick, trade.tick, trade.tick))
+        minute = minutes[-1]
+        minute.high = max(minute.high, trade.tick)
+        minute.low = min(minute.low, trade.tick)
+        minute.qty += trade.qty
+        minute.value += self.floor.notional(trade.tick, trade.qty)
+        while minutes[0].begin_ns <= begin_ns - MINUTES * MINUTE_NS:
+            minutes.popleft()
+        return self.direction
+
+    def figures(self) -> DayFigures:
+        """Of the minutes that are remembered."""
+        minutes = self._minutes
+        if not minutes:
+            return DayFigures()
+        hour_ns = minutes[-1].begin_ns - 60 * MINUTE_NS
+        return DayFigures(
+            last=self.last,
+            first=minutes[0].first,
+            high=max(minute.high for minute in minutes),
+            low=min(minute.low for minute in minutes),
+            qty=sum(minute.qty for minute in minutes),
+            value=sum(minute.value for minute in minutes),
+            hour_ago=next(m.first for m in minutes if m.begin_ns >= hour_ns),
+            direction=self.direction,
+        )
+
+
+__all__ = ["Day", "DayFigures"]

@@ -22,6 +22,18 @@ DIALECTS: Mapping[str, tuple[str, str]] = {
     "hyperliquid": ("mmcore.box.hyperliquid:Hyperliquid", "eth_account"),
 }
 
+# What fault scripts call requests, over HTTP ("rest:") and sockets ("call:"), at every venue ...
+REQUEST_WORDS = (
+    "time", "instruments", "depth", "trades", "prices",
+    "order", "amend", "cancel", "batch", "cancel_all", "replace", "countdown",
+    "query", "open_orders", "history", "fills", "positions", "balance", "account", "income",
+    "fees", "settings", "limits", "listen_key",
+    "connect",  # the handshake of a socket
+)  # fmt: skip
+# ... and streams of frames, and kinds of sockets.
+STREAM_WORDS = ("depth", "best", "trades", "mark", "order", "fill", "position", "account", "ack")
+SOCKET_KINDS = ("public", "market", "private", "trade")
+
 
 @dataclass(slots=True)
 class Request:
@@ -93,7 +105,7 @@ class Dialect(abc.ABC):
         """Answer one request, errors of the client included."""
 
     def route(self, request: Request) -> str:  # noqa: ARG002 - by venues that know more
-        """The word of fault scripts for it: order, amend, cancel, batch, balance, depth, …."""
+        """The word of fault scripts for it, one of :data:`REQUEST_WORDS`."""
         return ""
 
     def failure(self, request: Request, failure: Failure) -> Reply:  # noqa: ARG002 - as above

@@ -8,6 +8,7 @@ import ipaddress
 import logging
 import resource
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
@@ -37,6 +38,7 @@ LINE_MAX = 32_768  # batch cancels of some clients are long queries
 FRAME_MAX = 1 << 20
 KEEPALIVE_S = 120.0
 FILES_SPARE = 64  # descriptors for everything that is not a connection
+STEPS_PER_COMPLAINT = 2000
 STEP_S = 0.005  # of the loop that runs exchange and dialects
 
 
@@ -63,6 +65,7 @@ class Box:
         self.host = ""
         self.port = 0
         self.sockets: set[Socket] = set()
+        self.failed_steps: Counter[str] = Counter()  # of the loop, by who failed
         self.notes: list[str] = []  # what cannot be served, in sentences
         if make is None:
             self.dialects, self.notes = dialects(self)
@@ -196,16 +199,20 @@ class Box:
 
     async def _run(self) -> None:
         while True:
-            self.exchange.advance(self.clock.engine_ns())
-            now_ns = self.clock.now_ns()
+            self._step("exchange", self.exchange.advance, self.clock.engine_ns())
             for dialect in self.dialects:
-                try:
-                    dialect.tick(now_ns)
-                except Exception:  # the server lives on, whatever a dialect does
-                    log.exception("%s: a tick failed", dialect.name)
+                self._step(dialect.name, dialect.tick, self.clock.now_ns())
             if not self.faults.quiet:
                 self._strike_by_time()
             await asyncio.sleep(STEP_S)
+
+    def _step(self, who: str, step: Callable[[int], None], now_ns: int) -> None:
+        try:
+            step(now_ns)
+        except Exception:  # the server lives on, whatever fails
+            self.failed_steps[who] += 1
+            if self.failed_steps[who] % STEPS_PER_COMPLAINT == 1:
+                log.exception("%s failed, %d times so far", who, self.failed_steps[who])
 
     # -- faults that strike a whole connection, the clock or everything ------------------------
 

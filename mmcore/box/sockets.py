@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 from aiohttp import WSMsgType, web
@@ -64,7 +64,7 @@ class Socket:
         self._queued_bytes = 0
         self._wake = asyncio.Event()
         self._lanes: dict[str, _Lane] = {}
-        self._unread: list[str | bytes] = []
+        self._unread: deque[str | bytes] = deque()
         self._calls: set[asyncio.Task[None]] = set()
         self._writer = asyncio.get_running_loop().create_task(self._write())
 
@@ -76,15 +76,14 @@ class Socket:
         """Whether nothing can be sent any more."""
         return self._ws.closed or self._transport is None or self._transport.is_closing()
 
-    async def __aiter__(self) -> AsyncIterator[str | bytes]:
-        while True:
-            if self._unread:
-                frame: str | bytes | None = self._unread.pop(0)
-            else:
-                frame = await self._receive()
-            if frame is None:
-                return
-            yield frame
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        frame = self._unread.popleft() if self._unread else await self._receive()
+        if frame is None:
+            raise StopAsyncIteration
+        return frame
 
     async def first(self) -> str | bytes | None:
         """The first frame, which the iterator gives again; None at the end."""
@@ -114,7 +113,7 @@ class Socket:
     def send(self, message: Any, stream: str) -> None:
         """Queue one text frame: an object becomes JSON, str and bytes go out as they are.
 
-        stream: what fault scripts call it: "depth", "trades", "order", "account", "ack", ….
+        stream: what fault scripts call it, a word of :data:`mmcore.box.dialects.STREAM_WORDS`.
         """
         if isinstance(message, bytes):
             frame = message

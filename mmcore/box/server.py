@@ -22,6 +22,7 @@ from .clock import Clock
 from .dialects import DIALECTS, Dialect, Failure, Reply, Request, dialects
 from .faults import Do, Faults, Strike
 from .floor import FUNDING_INTERVAL_NS
+from .lag import Balances
 from .limits import Limits
 from .listing import BALANCES, open_exchange
 from .options import Options
@@ -45,6 +46,7 @@ STEP_S = 0.005  # of the loop that runs exchange and dialects
 class Box:
     """Exchange, clock, limits, faults and the dialects in front of them, on one port.
 
+    balances: the wallets as accounts are told of them; dialects read figures from its ``wallet``.
     make: gives a dialect for this box; default: all that can be served here.
     """
 
@@ -61,6 +63,8 @@ class Box:
         self.clock = clock or Clock()
         self.limits = Limits(self.options.limits_scale)
         self.faults = Faults(self.options.seed, self.clock.engine_ns)
+        self.balances = Balances(exchange.accounts, self.faults, self.clock.engine_ns)
+        exchange.listeners.append(self.balances.hear)
         self._seen: set[int] = set()  # faults that have looked at clock and box
         self.host = ""
         self.port = 0

@@ -17,6 +17,7 @@ class Market:
 
     def __init__(self):
         self.advanced = []
+        self.listeners = []
 
     def advance(self, now_ns):
         self.advanced.append(now_ns)

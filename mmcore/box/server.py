@@ -170,6 +170,7 @@ class Box:
         loop = asyncio.get_running_loop()
         try:
             if self._place is None:
+                _bound(host, port, shared=False).close()  # somebody else's port is refused
                 self._place = _bound(host, port)
                 self.host, self.port = self._place.getsockname()[:2]
             door = _bound(self.host, self.port)
@@ -406,13 +407,14 @@ class _Refusing(asyncio.Protocol):
         transport.abort()
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bound(host: str, port: int, *, shared: bool = True) -> socket.socket:
     # Two sockets share the port: one that listens, and one that holds the place while the box is
     # down, so that no outgoing connection of the machine is given that number meanwhile.
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     place = socket.socket(family, socket.SOCK_STREAM)
     place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if shared:
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     place.setblocking(False)
     try:
         place.bind(address)

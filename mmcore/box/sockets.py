@@ -137,7 +137,8 @@ class Socket:
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """As :meth:`shut`, and wait for it."""
         self.shut(code, reason)
-        await asyncio.wait({self._writer}, timeout=CLOSE_S)
+        if not self.closed and not self.mute:
+            await asyncio.wait({self._writer}, timeout=CLOSE_S)
 
     def cut(self) -> None:
         """Lose the connection, with no closing frame."""
@@ -276,8 +277,7 @@ class Socket:
 
     async def end(self) -> None:
         """The dialect has returned: what it said goes out, and nothing of this socket goes on."""
-        if not self._ws.closed:
-            await self.close()
+        await self.close()
         tasks = [*self._calls, self._writer]
         for task in tasks:
             task.cancel()

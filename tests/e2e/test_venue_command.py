@@ -1,0 +1,196 @@
+"""The command ``venue`` as a process: its ready line, its venues, and how it ends."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
+}
+COMMAND = [sys.executable, "-m", "mmcore", "venue"]
+VENUES = ("binance-usdm", "binance-spot", "bybit-linear", "bybit-spot", "hyperliquid")
+WAIT_S = 20
+
+
+@contextmanager
+def box(*arguments, **options):
+    """The process, and what its ready line says."""
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        env=ENVIRONMENT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+    try:
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        yield process, json.loads(line)
+    finally:
+        process.kill()
+        process.wait(WAIT_S)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            pipe.close()
+
+
+def refused(*arguments):
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr
+
+
+@pytest.fixture(scope="module")
+def running():
+    with box("--listen", "127.0.0.1:0", "--seed", "5") as (process, ready):
+        yield process, ready
+
+
+def test_the_ready_line_says_what_a_client_needs(running):
+    _, ready = running
+    assert list(ready) == ["host", "port", "accounts", "instruments"]
+    assert ready["host"] == "127.0.0.1"
+    assert ready["port"] > 0
+    by_venue = {}
+    for account in ready["accounts"]:
+        by_venue.setdefault(account["venue"], []).append(account)
+    assert set(by_venue) == {"binance", "bybit", "hyperliquid"}
+    for venue, accounts in by_venue.items():
+        named = ["private_key", "address"] if venue == "hyperliquid" else ["key", "secret"]
+        assert len(accounts) >= 2
+        assert all(list(account) == ["venue", *named] for account in accounts)
+        assert len({account[named[0]] for account in accounts}) == len(accounts)
+        assert all(account[name] for account in accounts for name in named)
+    listed = {(item["venue"], item["symbol"]) for item in ready["instruments"]}
+    for venue in VENUES:
+        quote = "" if venue == "hyperliquid" else "USDT"
+        assert {(venue, f"BTC{quote}"), (venue, f"ETH{quote}")} <= listed
+
+
+def test_every_venue_tells_the_time_and_answers_a_ping(running):
+    _, ready = running
+
+    async def main():
+        base = f"http://{ready['host']}:{ready['port']}"
+        timeout = aiohttp.ClientTimeout(total=WAIT_S)
+        async with aiohttp.ClientSession(base, timeout=timeout) as session:
+
+            async def get(path):
+                async with session.get(path) as answer:
+                    assert answer.status == 200
+                    return await answer.json()
+
+            now_ms = time.time() * 1e3
+            assert await get("/fapi/v1/ping") == {}
+            assert await get("/api/v3/ping") == {}
+            for path in ("/fapi/v1/time", "/api/v3/time"):
+                assert (await get(path))["serverTime"] == pytest.approx(now_ms, abs=5000)
+            bybit = await get("/v5/market/time")
+            assert int(bybit["result"]["timeNano"]) == pytest.approx(now_ms * 1e6, abs=5e9)
+            async with session.post("/info", json={"type": "exchangeStatus"}) as answer:
+                assert (await answer.json())["time"] == pytest.approx(now_ms, abs=5000)
+            async with session.get("/no/such/venue") as answer:
+                assert answer.status == 404
+            async with session.ws_connect("/v5/public/linear") as ws:
+                await ws.send_str('{"op":"ping"}')
+                assert (await ws.receive_json(timeout=WAIT_S))["ret_msg"] == "pong"
+            async with session.ws_connect("/ws") as ws:
+                await ws.send_str('{"method":"ping"}')
+                assert await ws.receive_json(timeout=WAIT_S) == {"channel": "pong"}
+            async with session.ws_connect("/ws") as ws:
+                await ws.send_str('{"method":"LIST_SUBSCRIPTIONS","id":7}')
+                assert await ws.receive_json(timeout=WAIT_S) == {"result": [], "id": 7}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_at_once_even_with_clients(number):
+    async def main(process, ready):
+        base = f"http://{ready['host']}:{ready['port']}"
+        async with aiohttp.ClientSession(base) as session, session.ws_connect("/ws"):
+            began = time.monotonic()
+            process.send_signal(number)
+            code = await asyncio.to_thread(process.wait, WAIT_S)
+            return code, time.monotonic() - began
+
+    with box() as (process, ready):
+        code, took_s = asyncio.run(main(process, ready))
+        assert code == 130
+        assert took_s < 3.0
+        assert process.stdout.read() == ""
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_it_ends_with_the_process_that_started_it():
+    with box("--until-stdin-closes") as (process, _):
+        assert process.poll() is None
+        process.stdin.close()
+        process.stdin = open(os.devnull)  # noqa: SIM115, PTH123 - closed with the process
+        assert process.wait(WAIT_S) == 0
+
+
+def test_the_same_seed_gives_the_same_accounts(running):
+    _, ready = running
+    with box("--seed", "5") as (_, again):
+        assert again["accounts"] == ready["accounts"]
+        assert again["port"] != ready["port"]
+    with box("--seed", "6", "--accounts", "3") as (_, other):
+        assert len(other["accounts"]) == 9
+        assert other["accounts"][0] != ready["accounts"][0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--listen", "0.0.0.0:0"], "listens on this machine only"),
+        (["--listen", "here"], "is no address"),
+        (["--listen", "127.0.0.1:99999"], "is no address"),
+        (["--faults", "missing.toml"], "missing.toml: cannot be read"),
+        (["--market", "missing.gz"], "missing.gz"),
+        (["--market", "synthetic", "a.gz"], "synthetic or played from tapes"),
+        (["--preset", "wild"], "wild"),
+        (["--limits-scale", "0"], "--limits-scale"),
+        (["--listen-key-life", "nan"], "--listen-key-life"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(arguments, said):
+    code, stderr = refused(*arguments)
+    assert code in {2, 3}
+    assert said in stderr
+
+
+def test_a_port_that_is_taken_is_named(running):
+    _, ready = running
+    code, stderr = refused("--listen", f"127.0.0.1:{ready['port']}")
+    assert code == 2
+    assert f"127.0.0.1:{ready['port']}: cannot listen there" in stderr
+
+
+def test_a_wrong_fault_script_is_refused_with_its_lines(tmp_path):
+    script = tmp_path / "faults.toml"
+    script.write_text('[[fault]]\ndo = "freeze"\nwhere = "stream:depth"\nsecond = 3\n')
+    code, stderr = refused("--faults", str(script))
+    assert code == 2
+    assert f"{script}:4:1: fault[0].second = 3" in stderr
+    assert "write seconds" in stderr

@@ -16,7 +16,8 @@ class Options:
     market.  script: faults.  accounts: of each venue.  usd: what each wallet has in its quote
     currency.  funding_s: seconds between funding stamps, 0 for each venue's own hours.
     listen_key_s: life of a listen key that is not refreshed.  reply_ms: how late an answer on a
-    socket is: a client must have begun to wait for it.  limits_scale: factor on every rate limit.
+    socket is: a client must have begun to wait for it.  late_post_only: Binance futures accept a
+    post-only order that would take, and expire it.  limits_scale: factor on every rate limit.
     lenient: signatures over percent-decoded text pass too.  connections_max: open at a time, of
     all kinds.
     """
@@ -30,6 +31,7 @@ class Options:
     funding_s: int = 0
     listen_key_s: float = 3600.0
     reply_ms: float = 1.5
+    late_post_only: bool = False
     limits_scale: float = 1.0
     lenient: bool = False
     connections_max: int = 4096

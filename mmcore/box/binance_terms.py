@@ -25,7 +25,6 @@ SPOT_ORDERS_MAX = 200
 SPOT_AMENDS_MAX = 10
 USDM_AMENDS_MAX = 10_000
 NO_BAND = 900  # percent around the mark that is shown where a floor has no band
-SPOT_BAND_UP, SPOT_BAND_DOWN = 5, Decimal("0.2")
 TICKS_MAX = 50_000_000  # highest price, in ticks
 NEVER_MS = 4_133_404_800_000  # delivery of a perpetual, as the venue writes it
 ONBOARD_MS = 1_569_398_400_000
@@ -213,18 +212,6 @@ class Terms:
     def spot_entry(self) -> dict[str, Any]:
         """The instrument in the spot ``exchangeInfo``."""
         item = self.instrument
-        lot = {
-            "minQty": padded(item.min_qty, 8),
-            "maxQty": padded(self.max_qty, 8),
-            "stepSize": padded(item.lot, 8),
-        }
-        band = {
-            "bidMultiplierUp": str(SPOT_BAND_UP),
-            "bidMultiplierDown": str(SPOT_BAND_DOWN),
-            "askMultiplierUp": str(SPOT_BAND_UP),
-            "askMultiplierDown": str(SPOT_BAND_DOWN),
-            "avgPriceMins": 5,
-        }
         return {
             "symbol": self.symbol,
             "status": "TRADING",
@@ -247,27 +234,7 @@ class Terms:
             "pegInstructionsAllowed": False,
             "isSpotTradingAllowed": True,
             "isMarginTradingAllowed": False,
-            "filters": [
-                {
-                    "filterType": "PRICE_FILTER",
-                    "minPrice": padded(item.tick, 8),
-                    "maxPrice": fixed(self.max_price, 8),
-                    "tickSize": padded(item.tick, 8),
-                },
-                {"filterType": "LOT_SIZE", **lot},
-                {"filterType": "MARKET_LOT_SIZE", **lot},
-                {"filterType": "PERCENT_PRICE_BY_SIDE", **band},
-                {
-                    "filterType": "NOTIONAL",
-                    "minNotional": padded(item.min_notional, 8),
-                    "applyMinToMarket": True,
-                    "maxNotional": "9000000.00000000",
-                    "applyMaxToMarket": False,
-                    "avgPriceMins": 5,
-                },
-                {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": SPOT_ORDERS_MAX},
-                {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": SPOT_AMENDS_MAX},
-            ],
+            "filters": self._spot_filters(),
             "permissions": [],
             "permissionSets": [["SPOT"]],
             "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
@@ -275,6 +242,44 @@ class Terms:
                 "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "NONE",
             ],
         }  # fmt: skip
+
+    def _spot_filters(self) -> list[dict[str, Any]]:
+        item = self.instrument
+        lot = {
+            "minQty": padded(item.min_qty, 8),
+            "maxQty": padded(self.max_qty, 8),
+            "stepSize": padded(item.lot, 8),
+        }
+        band = Decimal(self.floor.band_percent or NO_BAND) / 100
+        up, down = fixed(1 + band, 4), fixed(max(1 - band, Decimal(0)), 4)
+        return [
+            {
+                "filterType": "PRICE_FILTER",
+                "minPrice": padded(item.tick, 8),
+                "maxPrice": fixed(self.max_price, 8),
+                "tickSize": padded(item.tick, 8),
+            },
+            {"filterType": "LOT_SIZE", **lot},
+            {"filterType": "MARKET_LOT_SIZE", **lot},
+            {
+                "filterType": "PERCENT_PRICE_BY_SIDE",
+                "bidMultiplierUp": up,
+                "bidMultiplierDown": down,
+                "askMultiplierUp": up,
+                "askMultiplierDown": down,
+                "avgPriceMins": 5,
+            },
+            {
+                "filterType": "NOTIONAL",
+                "minNotional": padded(item.min_notional, 8),
+                "applyMinToMarket": True,
+                "maxNotional": "9000000.00000000",
+                "applyMaxToMarket": False,
+                "avgPriceMins": 5,
+            },
+            {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": SPOT_ORDERS_MAX},
+            {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": SPOT_AMENDS_MAX},
+        ]
 
 
 __all__ = [

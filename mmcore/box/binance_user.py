@@ -151,6 +151,7 @@ class UsdmEvents:
     def __init__(self, desk: Desk, keys: ListenKeys) -> None:
         self.desk = desk
         self.keys = keys
+        self._multi: dict[Account, bool] = {}  # accounts whose collateral mode was told
 
     def hear(self, event: Event) -> None:
         """Tell the account of a change of the exchange's."""
@@ -213,7 +214,7 @@ class UsdmEvents:
             "s": terms.symbol,
             "c": order.client_id,
             "S": SIDE_WORDS[order.side],
-            "o": "LIQUIDATION" if order.ending is Ending.LIQUIDATION else asked["type"],
+            "o": "LIQUIDATION" if "liquidation" in asked else asked["type"],
             "f": asked["tif"],
             "q": terms.qty(order.qty),
             "p": terms.price(order.tick),
@@ -258,7 +259,7 @@ class UsdmEvents:
     def _account(self, event: AccountEvent) -> None:
         account = event.account
         if event.why == "config":
-            self._tell(account, [self._leverage(account, floor) for floor in self._mine(event)])
+            self._tell(account, self._settings(account, self._mine(event)))
             return
         if event.why == "order":
             return  # neither a balance nor a position has changed
@@ -308,11 +309,16 @@ class UsdmEvents:
         setting = {"s": terms.symbol, "l": account.position(terms.floor).leverage}
         return {"e": "ACCOUNT_CONFIG_UPDATE", "E": now, "T": now, "ac": setting}
 
-    def multi_assets(self, account: Account) -> None:
-        """Tell an account that its collateral mode is another one."""
+    def _settings(self, account: Account, terms: list[Terms]) -> list[dict[str, Any]]:
+        """The leverage of instruments, or the collateral mode if that is what has changed."""
+        if terms:
+            return [self._leverage(account, each) for each in terms]
+        if self._multi.get(account, False) == account.multi_assets:
+            return []  # another venue-wide setting, which the stream does not tell
+        self._multi[account] = account.multi_assets
         now = self.desk.now_ms
         setting = {"j": account.multi_assets}
-        self._tell(account, [{"e": "ACCOUNT_CONFIG_UPDATE", "E": now, "T": now, "ai": setting}])
+        return [{"e": "ACCOUNT_CONFIG_UPDATE", "E": now, "T": now, "ai": setting}]
 
 
 class SpotEvents:

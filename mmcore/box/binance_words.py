@@ -114,6 +114,7 @@ TIMESTAMP_LATE = "Timestamp for this request is outside of the recvWindow."
 RECV_WINDOW_LONG = "recvWindow must be less than 60000."
 SPOT_PRECISION = "Parameter '{name}' has too much precision."
 SPOT_POST_ONLY = "Order would immediately match and take."
+SPOT_NO_DEPTH = "Order book liquidity is less than LOT_SIZE filter minimum quantity."
 SPOT_DUPLICATE = "Duplicate order sent."
 SPOT_BALANCE = "Account has insufficient balance for requested action."
 
@@ -312,6 +313,7 @@ __all__ = [
     "RECV_WINDOW_LONG",
     "SPOT_BALANCE",
     "SPOT_DUPLICATE",
+    "SPOT_NO_DEPTH",
     "SPOT_POST_ONLY",
     "SPOT_PRECISION",
     "TEXTS",

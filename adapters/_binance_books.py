@@ -22,6 +22,7 @@ import orjson
 
 from mmcore._intake import Intake
 from mmcore.errors import VenueError
+from mmcore.events import Flag, Kind, rows_of
 from mmcore.gateway import Rows
 from mmcore.venue import DecodeError
 
@@ -38,10 +39,15 @@ Fetch = Callable[[str, int], Awaitable[bytes]]
 
 @dataclass(slots=True)
 class _Watch:
-    """One instrument's chain as it was looked at last.  seen_ns: when depth came last; silence_ns:
-    for how long none may come before the venue is asked; busy: a snapshot is under way."""
+    """One instrument's chain as it was looked at last.
+
+    newest: the last update id that went out with a difference; a snapshot below it is old.
+    seen_ns: when depth came last; silence_ns: for how long none may come before the venue is asked;
+    busy: a snapshot is under way.
+    """
 
     n_deltas: int = 0
+    newest: int = 0
     seen_ns: int = 0
     silence_ns: int = SILENCE_NS
     busy: bool = False
@@ -81,7 +87,7 @@ class Books:
     def frame(self, frame: bytes, ts_local_ns: int) -> None:
         """One frame of the public or the market connection."""
         try:
-            self._feed(frame, ts_local_ns, -1)
+            self._feed(frame, ts_local_ns)
         except DecodeError as error:
             self._damaged(error, ts_local_ns)
 
@@ -123,9 +129,9 @@ class Books:
                 for number, watch in self._watches.items():
                     self._look(number, watch, now)
 
-    def _feed(self, frame: bytes, ts_local_ns: int, hint: int) -> None:
-        if self._intake.frame(frame, ts_local_ns, hint) != 0:
-            rows = self._decoder.decode_json(frame, ts_local_ns, hint)
+    def _feed(self, frame: bytes, ts_local_ns: int) -> None:
+        if self._intake.frame(frame, ts_local_ns) != 0:
+            rows = self._decoder.decode_json(frame, ts_local_ns)
             if len(rows) == 0:
                 return
             self._intake.put(rows)
@@ -134,7 +140,29 @@ class Books:
     def _flush(self) -> None:
         rows = self._intake.take()
         if len(rows):
+            self._remember(rows)
             self._emit(rows)
+
+    def _remember(self, rows: Rows) -> None:
+        """Note the differences that go out; the rows behind a header are levels."""
+        i = 0
+        while i < len(rows):
+            head = rows[i]
+            if head["kind"] != Kind.DEPTH:
+                return  # a message of one row, or two of a best quote
+            watch = self._watches[int(head["instrument"])]
+            if not head["flags"] & Flag.SNAPSHOT:
+                watch.newest = max(watch.newest, int(head["seq"]))
+            i += 1 + rows_of(int(head["n_bids"]) + int(head["n_asks"]))
+
+    def _image(self, body: bytes, place: int, watch: _Watch) -> None:
+        """A snapshot; one that is older than what has gone out is left out."""
+        now = self._clock()
+        self._raw(f"rest:{self._decoder.instruments[place].symbol}", body, now)
+        rows = self._decoder.decode(body, now, place)
+        if len(rows) and rows["seq"][0] >= watch.newest:
+            self._intake.put(rows)
+            self._flush()
 
     def _damaged(self, error: DecodeError, ts_local_ns: int) -> None:
         if error.harmless:
@@ -180,11 +208,9 @@ class Books:
         while self._is_current(opened) and number not in self._halted:
             try:
                 body = await self._fetch(symbol, SNAPSHOT_LIMIT)
-                now = self._clock()
                 if not self._is_current(opened) or number in self._halted:
                     return
-                self._raw(f"rest:{symbol}", body, now)
-                self._feed(body, now, place)
+                self._image(body, place, watch)
             except (VenueError, DecodeError) as error:
                 self._notice(f"Binance: no book of {symbol} ({error}); mmcore asks again")
                 pause_s = min(2 * pause_s, RETRY_MAX_S)

@@ -16,23 +16,23 @@ from mmcore.gateway import Action, VenueFault
 
 from ._call import Meaning
 
-KEY_TODO = (
+KEY_ADVICE = (
     "check that the key and the secret are of this environment, that the key may trade this "
     "product (futures are a permission of their own), and that its IP list has this machine"
 )
-CLOCK_TODO = "set this machine's clock by NTP"
-SYMBOL_TODO = "check the symbol's status at the venue"
+CLOCK_ADVICE = "set this machine's clock by NTP"
+SYMBOL_ADVICE = "check the symbol's status at the venue"
 
 _OTHER = Meaning(Action.REQUOTE)
 _UNKNOWN = Meaning(Action.RESOLVE)
 _FILTER = Meaning(Action.REFRESH, RejectCode.FILTER)
 _MARGIN = Meaning(Action.REDUCE, RejectCode.LIMIT)
-_KEY = Meaning(Action.STOP, RejectCode.OTHER, KEY_TODO)
-_CLOCK = Meaning(Action.WAIT, RejectCode.OTHER, CLOCK_TODO)
+_KEY = Meaning(Action.STOP, RejectCode.OTHER, KEY_ADVICE)
+_CLOCK = Meaning(Action.WAIT, RejectCode.OTHER, CLOCK_ADVICE)
 _WAIT = Meaning(Action.WAIT, RejectCode.RATE)
 _FAILED = Meaning(Action.WAIT)
 _SAME = Meaning(Action.OK)
-_HALT = Meaning(Action.HALT, RejectCode.OTHER, SYMBOL_TODO)
+_HALT = Meaning(Action.HALT, RejectCode.OTHER, SYMBOL_ADVICE)
 _GONE = Meaning(Action.RESOLVE, RejectCode.UNKNOWN_ORDER)
 _TAKES = Meaning(Action.REQUOTE, RejectCode.POST_ONLY)
 _EMPTY = Meaning(Action.REQUOTE, RejectCode.NO_LIQUIDITY)

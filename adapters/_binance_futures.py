@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from ._binance_words import futures_event, quanta
 from ._decode import JsonDecoder, Terms
 
 KEEP_ALIVE_S = 25 * 60.0
+SILENT_S = 30.0  # without any frame at all; depth alone is looked after sooner
 
 
 class FuturesGateway(BinanceGateway):
@@ -37,27 +38,27 @@ class FuturesGateway(BinanceGateway):
         self._funding_seen: set[tuple[str, int]] = set()
 
     def _open_public(self) -> None:
-        base = self._rest.hosts.streams
-        names = [item.symbol.lower() for item in self._items]
-        public = "/".join(f"{name}@depth@100ms/{name}@bookTicker" for name in names)
-        market = "/".join(f"{name}@aggTrade/{name}@markPrice@1s" for name in names)
+        depth, trades = ("depth@100ms", "bookTicker"), ("aggTrade", "markPrice@1s")
+        self._open_market("public", depth, self._public_up, self._public_down)
+        self._open_market("market", trades, _nothing, lambda _: None)
+
+    def _open_market(
+        self, part: str, kinds: tuple[str, ...], on_up: Callable[[], Coroutine[Any, Any, None]],
+        on_down: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        feeds = [f"{item.symbol.lower()}@{kind}" for item in self._items for kind in kinds]
         self._open(
-            "public", f"{base}/public/stream?streams={public}",
-            on_frame=self._market_frame("public"), on_up=self._public_up,
-            on_down=self._public_down, stale_s=30.0,
-        )  # fmt: skip
-        self._open(
-            "market", f"{base}/market/stream?streams={market}",
-            on_frame=self._market_frame("market"), on_up=_nothing, on_down=lambda _: None,
-            stale_s=30.0,
+            part, f"{self._rest.hosts.streams}/{part}/stream?streams={'/'.join(feeds)}",
+            lambda manager: manager.futures_multiplex_socket(feeds, category=part),
+            on_frame=self._market_frame(part), on_up=on_up, on_down=on_down, stale_s=SILENT_S,
         )  # fmt: skip
 
     def _open_private(self) -> None:
         super()._open_private()
         self._funding_since_ms = self._rest.now_ms
         self._open(
-            "private", self._private_url, on_frame=self._private_frame,
-            on_up=self._futures_up, on_down=self._private_down,
+            "private", self._private_url, lambda manager: manager.futures_user_socket(),
+            on_frame=self._private_frame, on_up=self._futures_up, on_down=self._private_down,
         )  # fmt: skip
 
     async def _private_url(self) -> str:

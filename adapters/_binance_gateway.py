@@ -33,6 +33,7 @@ from mmcore.instrument import Instrument
 
 from ._binance_account import Account
 from ._binance_books import Books
+from ._binance_client import ClientStream, Open
 from ._binance_desk import Desk
 from ._binance_entry import Entry
 from ._binance_requests import Product, Signer
@@ -74,7 +75,7 @@ class BinanceGateway:
         self._books: Books | None = None
         self._desk: Desk | None = None  # with keys only
         self._entry: Entry | None = None
-        self._streams: dict[str, Stream] = {}
+        self._streams: dict[str, Stream | ClientStream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._said: dict[str, int] = {}
         self._whole = {"public": False, "private": setup.keys is None}
@@ -181,24 +182,35 @@ class BinanceGateway:
         self._streams["public"].recycle(why)
 
     def _open(
-        self, part: str, url: str | Callable[[], Coroutine[Any, Any, str]], *,
+        self, part: str, url: str | Callable[[], Coroutine[Any, Any, str]], client: Open, *,
         on_frame: Callable[[bytes, int], None], on_up: Callable[[], Coroutine[Any, Any, None]],
         on_down: Callable[[str], None], stale_s: float = 0.0,
     ) -> None:  # fmt: skip
-        async def up(stream: Stream) -> None:
+        """Open one connection: ours to ``url``, or ``client`` of the vendor's library."""
+        setup, name = self._setup, f"{self._setup.venue} {part}"
+
+        async def up(_: Stream | None = None) -> None:
             await on_up()
-            if stream.n_reconnects:
-                self._say("info", f"{stream.name}: up again")
+            if self._streams[part].n_reconnects:
+                self._say("info", f"{name}: up again")
 
         def down(why: str) -> None:
-            self._say("warning", f"{self._setup.venue} {part}: {why}; mmcore connects again")
+            self._say("warning", f"{name}: {why}; mmcore connects again")
             on_down(why)
 
-        stream = self._streams[part] = Stream(
-            f"{self._setup.venue} {part}", url, on_frame=on_frame, on_up=up, on_down=down,
-            beat=Heartbeat("protocol", every_s=10.0, answer_s=5.0), clock=self._setup.clock,
-            rng=self._rng, stale_s=stale_s,
-        )  # fmt: skip
+        stream: Stream | ClientStream
+        if setup.stream == "client":
+            stream = ClientStream(
+                name, self._rest, client, on_frame=on_frame, on_up=up, on_down=down,
+                clock=setup.clock, rng=self._rng,
+            )  # fmt: skip
+        else:
+            stream = Stream(
+                name, url, on_frame=on_frame, on_up=up, on_down=down,
+                beat=Heartbeat("protocol", every_s=10.0, answer_s=5.0), clock=setup.clock,
+                rng=self._rng, stale_s=stale_s,
+            )  # fmt: skip
+        self._streams[part] = stream
         stream.start()
 
     def _market_frame(self, channel: str) -> Callable[[bytes, int], None]:

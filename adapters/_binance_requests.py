@@ -204,12 +204,6 @@ class Signer:
 
 
 __all__ = [
-    "FUTURES",
-    "ORDERS_10S",
-    "ORDERS_LONG",
-    "RECV_WINDOW_MS",
-    "SPOT",
-    "WEIGHT",
     "Params",
     "Product",
     "Signer",

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
+
 from mmcore.gateway import Prepared
 
 from ._binance_account import SpotAccount
 from ._binance_gateway import BinanceGateway
 from ._binance_requests import SPOT
 from ._binance_words import spot_event
+
+SILENT_S = 60.0  # without any frame at all; depth alone is looked after sooner
 
 
 class SpotGateway(BinanceGateway):
@@ -29,16 +33,29 @@ class SpotGateway(BinanceGateway):
                     self._desk.own.coin_dust(terms.number, balance.total)
         return prepared
 
+    def _open_private(self) -> None:
+        super()._open_private()
+        if self._setup.stream == "client":
+            self._open(
+                "private", "", lambda manager: manager.user_socket(),
+                on_frame=self._client_frame, on_up=self._private_up, on_down=self._private_down,
+            )  # fmt: skip
+
     def _open_public(self) -> None:
-        names = [item.symbol.lower() for item in self._items]
-        streams = "/".join(
-            f"{name}@depth@100ms/{name}@bookTicker/{name}@aggTrade" for name in names
-        )
+        feeds = [
+            f"{item.symbol.lower()}@{feed}"
+            for item in self._items
+            for feed in ("depth@100ms", "bookTicker", "aggTrade")
+        ]
         self._open(
-            "public", f"{self._rest.hosts.streams}/stream?streams={streams}",
+            "public", f"{self._rest.hosts.streams}/stream?streams={'/'.join(feeds)}",
+            lambda manager: manager.multiplex_socket(feeds),
             on_frame=self._spot_frame(), on_up=self._public_up, on_down=self._public_down,
-            stale_s=60.0,
+            stale_s=SILENT_S,
         )  # fmt: skip
+
+    def _client_frame(self, frame: bytes, ts_local_ns: int) -> None:  # noqa: ARG002 (own times)
+        self._private_event(orjson.loads(frame))
 
     def _spot_frame(self) -> Callable[[bytes, int], None]:
         inner = self._market_frame("public")
@@ -53,13 +70,14 @@ class SpotGateway(BinanceGateway):
 
     async def _entry_up(self) -> None:
         """User data on this very connection; then what happened before."""
-        assert self._entry is not None
-        await self._entry.question("userDataStream.subscribe.signature", {})
-        await self._private_up()
+        if self._setup.stream == "own" and self._entry is not None:
+            await self._entry.question("userDataStream.subscribe.signature", {})
+            await self._private_up()
 
     def _entry_down(self, why: str) -> None:
         super()._entry_down(why)
-        self._private_down(why)
+        if self._setup.stream == "own":
+            self._private_down(why)
 
     def _private_event(self, event: Mapping[str, Any]) -> None:
         name = event.get("e")
@@ -68,7 +86,8 @@ class SpotGateway(BinanceGateway):
             if place is not None:
                 self._order_news(spot_event(self._decoder.terms[place], event))
         elif name in {"eventStreamTerminated", "serverShutdown"}:
-            self._streams["orders"].recycle("the venue ends the stream")
+            part = "orders" if self._setup.stream == "own" else "private"
+            self._streams[part].recycle("the venue ends the stream")
         elif name == "balanceUpdate":
             self._say(
                 "warning",

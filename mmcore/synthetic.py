@@ -327,7 +327,8 @@ class SyntheticSource:
 
     markets: what :func:`market` and :func:`together` give; index = ``Event.instrument``.  seconds:
     length, 0 for endless.  seed: 0 to 2^63-1; the same arguments give the same bytes.  start_ns:
-    exchange time of the first snapshot.  Raises ValueError for arguments out of range.
+    exchange time of the first snapshot.  block_steps: time steps of one block at most, which do not
+    change the rows.  Raises ValueError for arguments out of range.
     """
 
     clock = "local"
@@ -339,6 +340,7 @@ class SyntheticSource:
         seconds: float = 0.0,
         seed: int = 1,
         start_ns: int = START_NS,
+        block_steps: int = BLOCK_STEPS,
     ) -> None:
         if not markets:
             raise ValueError("a synthetic market needs at least one instrument")
@@ -359,7 +361,8 @@ class SyntheticSource:
             end_ns=start_ns + round(seconds * 1e9) if seconds else 0,
         )
         self._rows = np.zeros(BLOCK_ROWS, EVENT)
-        self._steps = FIRST_STEPS
+        self._steps = min(FIRST_STEPS, block_steps)
+        self._block_steps = block_steps
 
     def next_block(self) -> NDArray[Any] | None:
         """EVENT rows in order of receive time, whole messages; valid until the next call.
@@ -368,7 +371,7 @@ class SyntheticSource:
         """
         while not self._generator.ended:
             n = self._generator.fill(self._rows.view(np.uint8), self._steps)
-            self._steps = BLOCK_STEPS
+            self._steps = self._block_steps
             if n:
                 return self._rows[:n]
         return None

@@ -8,7 +8,7 @@ notional.  What an account may do with it is in :mod:`mmcore.box.exchange`, what
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -70,7 +70,8 @@ class Position:
     that of the whole wallet).  asked: by side, notional of the open orders that may add to it.
     """
 
-    def __init__(self, floor: Floor) -> None:
+    def __init__(self, account: Account, floor: Floor) -> None:
+        self.account = account
         self.floor = floor
         self.ledger = Ledger(floor.instrument.spec())
         self.leverage = LEVERAGE
@@ -96,9 +97,7 @@ class Position:
     @property
     def entry(self) -> Decimal:
         """Average entry price in quote currency, 0 when flat."""
-        if not self.qty:
-            return Decimal(0)
-        return Decimal(self.cost) / Decimal(self.floor.quanta_per_qty(self.qty))
+        return self.floor.average(self.cost, self.qty)
 
     @property
     def notional(self) -> int:
@@ -179,7 +178,7 @@ class Account:
         self,
         name: str,
         venue: str,
-        floors: Mapping[tuple[str, str], Floor],
+        floors: Sequence[Floor],
         balances: Mapping[str, Mapping[str, int]],
         credentials: Credentials,
         permissions: frozenset[str] = frozenset({"read", "trade"}),
@@ -188,10 +187,9 @@ class Account:
         self.venue = venue
         self.credentials = credentials
         self.permissions = set(permissions)
-        self.floors = dict(floors)
         self.wallets = {each: Wallet(each, self, held) for each, held in balances.items()}
-        self.positions = {floor: Position(floor) for floor in floors.values()}
-        self.fee_rates = {floor: floor.fee_rates for floor in floors.values()}
+        self.positions = {floor: Position(self, floor) for floor in floors}
+        self.fee_rates = {floor: floor.fee_rates for floor in floors}
         self.hedge_mode = False
         self.multi_assets = False
         self.open: dict[int, Order] = {}

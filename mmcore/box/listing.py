@@ -5,12 +5,21 @@ Five products of three venues, each with BTC and ETH; accounts with money on eve
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from mmcore.box.exchange import Exchange
-from mmcore.box.floor import FUNDING_INTERVAL_NS, FUNDING_RATE
-from mmcore.instrument import QUANTA_PER_ONE
+from mmcore.instrument import QUANTA_PER_ONE, Instrument, known
+from mmcore.synthetic import Market, SyntheticSource, together
+from mmcore.synthetic import market as synthetic_market
+from mmcore.tape import TapeSource
+
+from .accounts import WALLETS, Account, Credentials
+from .exchange import Exchange
+from .feed import Feed
+from .floor import FUNDING_RATE, Floor
 
 SYMBOLS: Mapping[str, tuple[str, ...]] = {
     "binance-usdm": ("BTCUSDT", "ETHUSDT"),
@@ -20,22 +29,45 @@ SYMBOLS: Mapping[str, tuple[str, ...]] = {
     "hyperliquid": ("BTC", "ETH"),
 }
 VENUES = tuple(SYMBOLS)
+HOUR_NS = 3600 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a product of a venue allows.
+
+    band_percent: how far beyond the mark a limit may be.  orders_max: open orders of an account on
+    one floor.  funding_interval_ns: between stamps.
+    """
+
+    band_percent: int
+    orders_max: int
+    funding_interval_ns: int = 8 * HOUR_NS
+
+
+RULES: Mapping[str, Rules] = {
+    "binance-usdm": Rules(5, 200),
+    "binance-spot": Rules(20, 200),
+    "bybit-linear": Rules(5, 500),
+    "bybit-spot": Rules(5, 500),
+    "hyperliquid": Rules(80, 1_000, HOUR_NS),
+}
+
+USD = 1_000_000 * QUANTA_PER_ONE
+COINS = {"BTC": 10 * QUANTA_PER_ONE, "ETH": 200 * QUANTA_PER_ONE}
 
 # wallet -> asset -> quanta of every account at the start
 BALANCES: Mapping[str, Mapping[str, int]] = {
-    "usdm": {"USDT": 1_000_000 * QUANTA_PER_ONE},
-    "spot": {
-        "USDT": 1_000_000 * QUANTA_PER_ONE,
-        "BTC": 10 * QUANTA_PER_ONE,
-        "ETH": 200 * QUANTA_PER_ONE,
-    },
-    "unified": {
-        "USDT": 1_000_000 * QUANTA_PER_ONE,
-        "BTC": 10 * QUANTA_PER_ONE,
-        "ETH": 200 * QUANTA_PER_ONE,
-    },
-    "perp": {"USDC": 1_000_000 * QUANTA_PER_ONE},
+    "usdm": {"USDT": USD},
+    "spot": {"USDT": USD, **COINS},
+    "unified": {"USDT": USD, **COINS},
+    "perp": {"USDC": USD},
 }
+
+# The synthetic market: presets of the recordings, Hyperliquid matching in blocks.
+BUSY: Mapping[str, str] = {"BTC": "busy", "ETH": "busy_eth"}
+START_PRICES: Mapping[str, float] = {"BTC": 61_716.7, "ETH": 2_681.39}
+BLOCK_STEPS = 50  # time steps made at once: 50 ms of a busy market, half a second of blocks
 
 
 def open_exchange(
@@ -43,10 +75,11 @@ def open_exchange(
     *,
     start_ns: int,
     market: str | Sequence[Path | str] = "synthetic",
+    preset: str = "busy",
     venues: Sequence[str] = VENUES,
-    funding_interval_ns: int = FUNDING_INTERVAL_NS,
+    funding_interval_ns: int = 0,
     funding_rate: int = FUNDING_RATE,
-    band_percent: int = 0,
+    band_percent: int | None = None,
     accounts_per_venue: int = 2,
     balances: Mapping[str, Mapping[str, int]] = BALANCES,
     random_credentials: bool = False,
@@ -56,7 +89,105 @@ def open_exchange(
 
     seed: of the synthetic market and, unless ``random_credentials``, of the accounts' keys.
     start_ns: when the market's first row happens.  market: "synthetic", or tapes; floors that no
-    tape holds stay synthetic.  funding_rate: 1e-12 per interval.  address_of: the address of a
-    private key; without it addresses stay empty.
+    tape holds stay synthetic.  preset: of the synthetic market; "busy" copies a recording of its
+    own for each coin, and blocks for Hyperliquid.  funding_interval_ns: 0 for each venue's own
+    hours; funding_rate: 1e-12 per interval.  band_percent: None for each venue's own.  address_of:
+    the address of a private key; without it addresses stay empty.
+
+    Raises ValueError for a venue or preset that does not exist, DataError for tapes that cannot be
+    read.
     """
-    raise NotImplementedError
+    for venue in venues:
+        if venue not in SYMBOLS:
+            raise ValueError(f"venue {venue!r}: expected one of {', '.join(VENUES)}")
+    items = [known(venue, symbol) for venue in venues for symbol in SYMBOLS[venue]]
+    floors = [
+        Floor(
+            item,
+            index,
+            funding_interval_ns=funding_interval_ns or RULES[item.venue].funding_interval_ns,
+            funding_rate=funding_rate,
+            band_percent=RULES[item.venue].band_percent if band_percent is None else band_percent,
+            orders_max=RULES[item.venue].orders_max,
+        )
+        for index, item in enumerate(items)
+    ]
+    families = dict.fromkeys(venue.partition("-")[0] for venue in venues)
+    accounts = [
+        _account(
+            family,
+            number,
+            floors,
+            balances,
+            _credentials(family, "" if random_credentials else f"{seed}/{number}", address_of),
+        )
+        for family in families
+        for number in range(1, accounts_per_venue + 1)
+    ]
+    feeds = _feeds(floors, market, preset, seed, start_ns)
+    return Exchange(floors, accounts, feeds=feeds, start_ns=start_ns)
+
+
+def _account(
+    family: str,
+    number: int,
+    floors: Sequence[Floor],
+    balances: Mapping[str, Mapping[str, int]],
+    credentials: Credentials,
+) -> Account:
+    own = [each for each in floors if each.venue.partition("-")[0] == family]
+    wallets = dict.fromkeys(WALLETS[each.venue] for each in own)
+    return Account(
+        f"{family}-{number}",
+        family,
+        own,
+        {each: balances.get(each, {}) for each in wallets},
+        credentials,
+    )
+
+
+def _credentials(family: str, seed: str, address_of: Callable[[str], str] | None) -> Credentials:
+    # The same for the same seed, or such as nobody can know where there is none.
+    def draw(what: str, n_bytes: int) -> str:
+        if not seed:
+            return secrets.token_hex(n_bytes)
+        text = f"{family}/{what}/{seed}".encode()
+        return hashlib.blake2b(text, digest_size=n_bytes).hexdigest()
+
+    if family == "hyperliquid":
+        key = "0x" + draw("private key", 32)
+        return Credentials(private_key=key, address=address_of(key) if address_of else "")
+    return Credentials(key=draw("key", 32), secret=draw("secret", 32))
+
+
+def _feeds(
+    floors: Sequence[Floor],
+    source: str | Sequence[Path | str],
+    preset: str,
+    seed: int,
+    start_ns: int,
+) -> list[Feed]:
+    feeds = []
+    taped: list[Floor] = []
+    if source != "synthetic":
+        tape = TapeSource([source] if isinstance(source, str) else source)
+        held = {(item.venue, item.symbol): n for n, item in enumerate(tape.instruments)}
+        played = {held[key]: each for each in floors if (key := (each.venue, each.symbol)) in held}
+        feeds.append(Feed(tape, played, start_ns))
+        taped = list(played.values())
+    made = [each for each in floors if each not in taped]
+    if made:
+        markets = together([_market(each.instrument, preset) for each in made])
+        synthetic = SyntheticSource(markets, seed=seed, start_ns=start_ns, block_steps=BLOCK_STEPS)
+        feeds.append(Feed(synthetic, dict(enumerate(made)), start_ns))
+    return feeds
+
+
+def _market(item: Instrument, preset: str) -> Market:
+    chosen = preset
+    if preset == "busy":
+        chosen = "block" if item.venue == "hyperliquid" else BUSY[item.base]
+    return synthetic_market(item, chosen, START_PRICES[item.base])
+
+
+__all__ = ["BALANCES", "RULES", "SYMBOLS", "VENUES", "Rules", "open_exchange"]

@@ -138,7 +138,7 @@ class Order:
     id: rising, of the whole exchange.  qty: units asked for in all, as last amended.  filled: units
     of them.  value: quanta of quote currency of the fills.  fees: asset -> quanta.
     amendments: how many changed it.  reserved: quanta it holds: of a spot wallet, or notional that
-    counts towards the initial margin.
+    counts towards the initial margin.  slot: where it rests in its floor's matching.
     """
 
     id: int
@@ -161,6 +161,7 @@ class Order:
     fills: list[Fill] = field(default_factory=list, repr=False)
     amendments: int = 0
     reserved: int = 0
+    slot: int = -1
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -176,9 +177,7 @@ class Order:
     @property
     def avg_price(self) -> Decimal:
         """Average price of the fills in quote currency, 0 without fills; exact to 28 figures."""
-        if not self.filled:
-            return Decimal(0)
-        return Decimal(self.value) / Decimal(self.floor.quanta_per_qty(self.filled))
+        return self.floor.average(self.value, self.filled)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

@@ -21,7 +21,6 @@ from mmcore.instrument import QUANTA_PER_ONE
 from .clock import Clock
 from .dialects import DIALECTS, Dialect, Failure, Reply, Request, dialects
 from .faults import Do, Faults, Strike
-from .floor import FUNDING_INTERVAL_NS
 from .lag import Balances
 from .limits import Limits
 from .listing import BALANCES, open_exchange
@@ -106,7 +105,8 @@ class Box:
             market=options.tapes or "synthetic",
             accounts_per_venue=options.accounts,
             balances=_balances(options.usd),
-            funding_interval_ns=options.funding_s * 10**9 or FUNDING_INTERVAL_NS,
+            preset=options.preset,
+            funding_interval_ns=options.funding_s * 10**9,
             address_of=_address_of(),
         )
         return cls(exchange, options, clock=clock)

@@ -97,7 +97,8 @@ class Books:
         self._opened += 1
         now = self._clock()
         for number, watch in self._watches.items():
-            watch.seen_ns, watch.silence_ns, watch.busy = now, SILENCE_NS, False
+            watch.seen_ns, watch.silence_ns = now, SILENCE_NS
+            watch.newest, watch.busy = 0, False
             self._resync(number)
 
     def shut(self) -> None:

@@ -20,7 +20,7 @@ from .bybit_market import Market
 from .bybit_orders import Books
 from .bybit_private import Private
 from .bybit_public import Public
-from .bybit_script import Lag, Race
+from .bybit_script import Race
 from .bybit_socket import Line
 from .bybit_words import EMPTY_CATEGORIES, NS_PER_MS
 from .dialects import Dialect, Failure, Reply, Request
@@ -55,19 +55,28 @@ TRADES = {f"/v5/order/{name}": name for name in ("create", "amend", "cancel", "c
 BATCHES = {f"/v5/order/{name}-batch": name for name in ("create", "amend", "cancel")}
 # Path -> the word of fault scripts.
 WORDS: Mapping[str, str] = {
+    "/v5/market/time": "time",
+    "/v5/market/instruments-info": "instruments",
+    "/v5/market/orderbook": "depth",
+    "/v5/market/tickers": "prices",
+    "/v5/market/recent-trade": "trades",
     "/v5/order/create": "order",
     "/v5/order/amend": "amend",
     "/v5/order/cancel": "cancel",
     "/v5/order/cancel-all": "cancel_all",
     **dict.fromkeys(BATCHES, "batch"),
-    "/v5/order/realtime": "orders",
-    "/v5/order/history": "orders",
+    "/v5/order/realtime": "open_orders",
+    "/v5/order/history": "history",
     "/v5/execution/list": "fills",
-    "/v5/position/list": "position",
+    "/v5/position/list": "positions",
     "/v5/account/wallet-balance": "balance",
-    "/v5/market/orderbook": "depth",
-    "/v5/market/instruments-info": "instruments",
-    "/v5/market/time": "time",
+    "/v5/account/info": "account",
+    "/v5/account/transaction-log": "income",
+    "/v5/account/fee-rate": "fees",
+    "/v5/order/disconnected-cancel-all": "countdown",
+    "/v5/position/set-leverage": "settings",
+    "/v5/position/switch-mode": "settings",
+    "/v5/account/set-margin-mode": "settings",
 }
 SAID = {"/v5/order/disconnected-cancel-all": "success", "/v5/system/status": ""}
 # HTTP status of a failure that is not the request's own -> retCode, sentence.
@@ -111,8 +120,7 @@ class Bybit(Dialect):
         self.desk = Desk(exchange, race=Race(box))
         self.market = Market(self.desk, clock)
         self.books = Books(self.desk, self.market)
-        self.office = Office(self.desk, self.market, clock)
-        self.office.shown = Lag(box, self.office.wallet).wallet
+        self.office = Office(self.desk, self.market, clock, box.balances)
         self.public = Public(self.market, clock)
         self.private = Private(self.desk, self.market, self.books, self.office, clock)
         self.entry = Entry(self.desk, self.tolls, clock)
@@ -124,7 +132,7 @@ class Bybit(Dialect):
         return path.startswith(PREFIX)
 
     def route(self, request: Request) -> str:
-        return WORDS.get(request.path, "other")
+        return WORDS.get(request.path, "query")
 
     async def http(self, request: Request) -> Reply:
         """One REST request."""

@@ -16,6 +16,7 @@ from .bybit_market import Market
 from .bybit_tell import RATE_DECIMALS, stamp, wallet_message
 from .bybit_words import EMPTY_CATEGORIES, decimal, number
 from .clock import Clock
+from .lag import Balances
 from .orders import NewOrder, Refusal, RefusalKind
 
 LEVERAGE_MAX = 100
@@ -38,20 +39,21 @@ class Settings:
 class Office:
     """Routes about the account itself.
 
-    dcp_set: told when a dead man's switch was set.  shown: the wallet that REST tells of.
+    balances: the wallets as accounts are told of them.  dcp_set: told when a dead man's switch was
+    set.
     """
 
-    def __init__(self, desk: Desk, market: Market, clock: Clock) -> None:
+    def __init__(self, desk: Desk, market: Market, clock: Clock, balances: Balances) -> None:
         self.desk = desk
         self.market = market
         self.clock = clock
+        self.balances = balances
         now_ns = clock.now_ns()
         bybit = desk.exchange.accounts_of("bybit")
         self.settings = {
             account.name: Settings(24_617_703 + at, now_ns) for at, account in enumerate(bybit)
         }
         self.dcp_set: Callable[[], None] | None = None
-        self.shown: Callable[[Account], dict[str, Any]] = self.wallet
         self.reads: Mapping[str, Callable[[Account, Params], Answer]] = {
             "/v5/user/query-api": self.key,
             "/v5/account/info": self.info,
@@ -136,13 +138,14 @@ class Office:
         unknown = names - set(account.wallets["unified"].balances)
         if unknown:
             raise bad(f"coin {min(unknown)} not supported")
-        shown = self.shown(account)
+        shown = self.wallet(account)
         rows = [row for row in shown["coin"] if not names or row["coin"] in names]
         return {"list": [{**shown, "coin": rows}]}
 
     def wallet(self, account: Account) -> dict[str, Any]:
-        """The unified wallet as it is."""
-        return wallet_message(account, self.market.usd_marks())
+        """The unified wallet as it is told."""
+        wallet = self.balances.wallet(account, "unified")
+        return wallet_message(wallet, self.market.usd_marks())
 
     def fee_rate(self, account: Account, params: Params) -> Answer:
         """``/v5/account/fee-rate``."""

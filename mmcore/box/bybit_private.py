@@ -25,6 +25,13 @@ CATEGORIES = (LINEAR, SPOT, *sorted(EMPTY_CATEGORIES))
 KINDS = ("order", "execution", "execution.fast", "position")
 DCP_TOPICS = {"dcp.future": LINEAR, "dcp.spot": SPOT, "dcp.option": "option"}
 QUIET_TOPICS = frozenset({"greeks", "spread.order", "spread.execution"})  # never say anything here
+STREAMS = {  # topic -> the word of fault scripts
+    "order": "order",
+    "execution": "fill",
+    "execution.fast": "fill",
+    "position": "position",
+    "wallet": "account",
+}
 ALL_IN_ONE = frozenset(KINDS)
 CATEGORISED = {f"{kind}.{category}": kind for kind in KINDS for category in CATEGORIES}
 TOPICS = frozenset({*ALL_IN_ONE, *CATEGORISED, *DCP_TOPICS, *QUIET_TOPICS, "wallet"})
@@ -223,7 +230,7 @@ class Private:
             if kind == "execution.fast":
                 del message["id"]
             for reader in readers:
-                reader.line.ws.send(message, kind)
+                reader.line.ws.send(message, STREAMS[kind])
 
     # -- the dead man's switch
 

@@ -122,7 +122,7 @@ class TradeChannel(Channel):
 class TickerChannel(Channel):
     """Tickers: on spot always whole, of contracts what changed."""
 
-    stream = "ticker"
+    stream = "mark"
 
     def __init__(self, tape: Tape) -> None:
         super().__init__(f"tickers.{tape.place.floor.symbol}")

@@ -9,7 +9,7 @@ from typing import Any
 from mmcore.events import TimeInForce
 from mmcore.instrument import QUANTA_PER_ONE
 
-from .accounts import Account, Payment, Position
+from .accounts import Account, Payment, Position, Wallet
 from .bybit_codes import ENDINGS, LINEAR
 from .bybit_words import (
     NS_PER_MS,
@@ -300,9 +300,9 @@ def position_row(account: Account, floor: Floor, listed: Listing, seq: int) -> M
     return {**row, "avgPrice": entry}
 
 
-def wallet_message(account: Account, marks: Mapping[str, int]) -> Message:
+def wallet_message(wallet: Wallet, marks: Mapping[str, int]) -> Message:
     """The unified wallet.  marks: coin -> its price, quanta."""
-    wallet = account.wallets["unified"]
+    account = wallet.account
     figures = wallet.margin()
     settle = account.settle("unified")
     realised = sum(each.realised for floor, each in account.positions.items() if not floor.spot)

@@ -68,8 +68,8 @@ class Caller:
 
     def order(self, category="linear", **params):
         """A post-only bid for the least quantity, ten ticks below the best bid."""
-        floor = self.dialect.desk.places[category, "BTCUSDT"].floor
-        listed = self.dialect.desk.places[category, "BTCUSDT"].listed
+        place = self.dialect.desk.places["spot" if category == "spot" else "linear", "BTCUSDT"]
+        floor, listed = place.floor, place.listed
         return {
             "category": category,
             "symbol": "BTCUSDT",

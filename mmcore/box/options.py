@@ -18,8 +18,8 @@ class Options:
     listen_key_s: life of a listen key that is not refreshed.  reply_ms: how late an answer on a
     socket is: a client must have begun to wait for it.  late_post_only: Binance futures accept a
     post-only order that would take, and expire it.  limits_scale: factor on every rate limit.
-    lenient: signatures over percent-decoded text pass too.  connections_max: open at a time, of
-    all kinds.
+    lenient: signatures over percent-decoded text pass too.  random_keys: keys that nobody can
+    know, not those of the seed.  connections_max: open at a time, of all kinds.
     """
 
     seed: int = 1
@@ -34,4 +34,5 @@ class Options:
     late_post_only: bool = False
     limits_scale: float = 1.0
     lenient: bool = False
+    random_keys: bool = False
     connections_max: int = 4096

@@ -17,6 +17,7 @@ import uvloop
 
 from mmcore.errors import ExitCode, UsageError
 from mmcore.logs import close_log, level_named, open_log
+from mmcore.synthetic import PRESETS
 
 from .accounts import Account
 from .options import Options
@@ -55,6 +56,13 @@ def run(
 
     choices: fields of Options under the same name.  Raises MmcoreError where it cannot start.
     """
+    if choices["preset"] not in PRESETS:
+        raise UsageError(
+            f"there is no market {choices['preset']!r}",
+            where="--preset",
+            done="nothing was started",
+            todo=f"choose one of {', '.join(PRESETS)}",
+        )
     if market == "synthetic" and tapes:
         raise UsageError(
             "a market is synthetic or played from tapes, not both",
@@ -67,6 +75,7 @@ def run(
         script=load(faults) if faults else (),
         funding_s=funding,
         listen_key_s=_positive("--listen-key-life", listen_key_life),
+        random_keys=anywhere,
         **choices,
     )
     _positive("--limits-scale", options.limits_scale)

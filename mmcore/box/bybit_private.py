@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,12 +51,18 @@ class Watcher:
 class Burst:
     """What happened to one account within one call, until it is sent.
 
-    said: (kind, category, entry) in order; positions and wallet: the latest state only.
+    lists: every execution, by (topic, category).  orders: the latest state of each order, by
+    category.  floors: of positions to be told, wallet: whether it is.
     """
 
-    said: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    lists: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
+    orders: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
     floors: dict[Floor, None] = field(default_factory=dict)
     wallet: bool = False
+
+    def add(self, kind: str, category: str, entry: dict[str, Any]) -> None:
+        """One more execution."""
+        self.lists.setdefault((kind, category), []).append(entry)
 
 
 class Private:
@@ -161,11 +166,10 @@ class Private:
         place = self.desk.by_floor[order.floor]
         if event.fill is not None:
             count = self.market.seq_of(order.floor, event.fill.trade_id)
-            entry = execution(event.fill, place.listed, count)
-            burst.said.append(("execution", place.category, entry))
-            entry = execution_fast(event.fill, place.listed, count)
-            burst.said.append(("execution.fast", place.category, entry))
-        burst.said.append(("order", place.category, self.books.order_row(order)))
+            category, listed = place.category, place.listed
+            burst.add("execution", category, execution(event.fill, listed, count))
+            burst.add("execution.fast", category, execution_fast(event.fill, listed, count))
+        burst.orders.setdefault(place.category, {})[order.id] = self.books.order_row(order)
         if place.category == LINEAR:
             burst.floors[order.floor] = None
         burst.wallet = True
@@ -179,7 +183,7 @@ class Private:
         for payment in fresh:
             listed = self.desk.by_floor[payment.floor].listed
             entry = funding(payment, listed, self.market.seq_of(payment.floor, 0))
-            burst.said.append(("execution", LINEAR, entry))
+            burst.add("execution", LINEAR, entry)
         burst.floors.update(dict.fromkeys(floor for floor in event.floors if not floor.spot))
         burst.wallet = True
 
@@ -198,8 +202,10 @@ class Private:
             if not watchers or watchers[0].account is None:
                 continue
             account = watchers[0].account
-            for kind, category, entries in _runs(burst):
+            for (kind, category), entries in burst.lists.items():
                 self._push(watchers, kind, category, entries)
+            for category, orders in burst.orders.items():
+                self._push(watchers, "order", category, list(orders.values()))
             if burst.floors:
                 entries = [self._position(account, floor) for floor in burst.floors]
                 self._push(watchers, "position", LINEAR, entries)
@@ -266,20 +272,6 @@ class Private:
             if silent_s < seconds + SILENCE_S:
                 return True
         return False
-
-
-def _runs(burst: Burst) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
-    """Neighbours of one kind and category become one message."""
-    kind = category = ""
-    entries: list[dict[str, Any]] = []
-    for each_kind, each_category, entry in burst.said:
-        if (each_kind, each_category) != (kind, category) and entries:
-            yield kind, category, entries
-            entries = []
-        kind, category = each_kind, each_category
-        entries.append(entry)
-    if entries:
-        yield kind, category, entries
 
 
 def _fault(watcher: Watcher, names: list[str] | None) -> str:

@@ -16,7 +16,6 @@ from mmcore.gateway import Action
 from mmcore.instrument import from_hyperliquid, known
 from mmcore.venue import DecodeError
 
-
 PLAIN = re.compile(r"[^'\"\\\n]+")
 
 

@@ -17,13 +17,14 @@ ORDERS_MAX = 20_000
 @dataclass(slots=True)
 class Leg:
     """size, done: units placed and filled under this number; base: filled before it; over: done is
-    final."""
+    final; filled: over because nothing was left."""
 
     oid: str
     size: int
     base: int
     done: int = 0
     over: bool = False
+    filled: bool = False
 
     @property
     def total(self) -> int:
@@ -34,14 +35,20 @@ class Leg:
         """What the venue says of this number."""
         self.done = max(self.done, news.done)
         self.over = self.over or not news.open
+        self.filled = self.filled or news.word == "filled"
 
 
 @dataclass(slots=True)
 class Chain:
-    """An order's numbers, oldest first.  heir: news of a new number whose base is not known yet."""
+    """An order's numbers, oldest first.
+
+    heir: news of a new number whose base is not known yet.  modified: the number that the latest
+    modification was sent for.
+    """
 
     legs: list[Leg] = field(default_factory=list)
     heir: OrderNews | None = None
+    modified: str = ""
 
     @property
     def last(self) -> Leg | None:

@@ -13,13 +13,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mmcore.errors import VenueError
 from mmcore.events import ASK, BID, Kind
+from mmcore.gateway import Gateway, Setup
 from mmcore.instrument import Instrument, from_hyperliquid
 from mmcore.venue import DecodeError, Rows
 
 from ._decode import NO_ROWS, JsonDecoder, venue_ns, whole
 
 SIDES = {"B": BID, "A": ASK}
+EXTRA = {"eth_account", "eth_utils", "hyperliquid", "msgpack"}  # packages of the extra
 
 
 def _named(level: object) -> tuple[object, object]:
@@ -111,6 +114,21 @@ class Hyperliquid(JsonDecoder):
     def list_instruments(cls, answer: Mapping[str, Any]) -> dict[str, Instrument]:
         """Perpetuals of an ``info`` answer of type ``meta``."""
         return from_hyperliquid(answer)
+
+    @classmethod
+    def gateway(cls, setup: Setup) -> Gateway:
+        """Trading on perpetuals.  Raises VenueError where the vendor's library is missing."""
+        try:
+            from ._hyperliquid_gateway import HyperliquidGateway
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in EXTRA:
+                raise
+            raise VenueError(
+                f"Hyperliquid signs orders with a library that is not installed ({error.name})",
+                where=cls.venue, done="nothing was started",
+                todo="run `python -m pip install 'mmcore-maker[hyperliquid]'`",
+            ) from None  # fmt: skip
+        return HyperliquidGateway(setup, cls)
 
 
 __all__ = ["Hyperliquid"]

@@ -1,0 +1,133 @@
+"""Hyperliquid's market data: whole books, best quotes, prints, marks, and when books are true.
+
+Every depth message is the whole book, so a lost one heals with the next; but quoting also needs
+the private stream, and while that is away no depth goes out: the books stay stale.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+
+import numpy as np
+
+from mmcore.events import Kind
+from mmcore.gateway import Rows
+from mmcore.venue import DecodeError
+
+from ._decode import JsonDecoder
+
+TRADES_KEPT = 20_000  # ids of prints, against repetition after a subscription
+
+
+class Books:
+    """See the module's first lines.
+
+    emit: takes rows at once.  notice: gets a sentence for the user.
+    """
+
+    def __init__(
+        self,
+        decoder: JsonDecoder,
+        *,
+        emit: Callable[[Rows], None],
+        notice: Callable[[str], None],
+    ) -> None:
+        self._decoder = decoder
+        self._emit, self._notice = emit, notice
+        self._terms = {terms.number: terms for terms in decoder.terms}
+        self._image_ns = dict.fromkeys(self._terms, 0)  # venue's time of the last book
+        self._missing = set(self._terms)
+        self._halted: set[int] = set()
+        self._trades: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self._trades_from_ns = 0
+        self._is_open = False
+        self._whole = asyncio.Event()
+
+    def frame(self, frame: bytes, ts_local_ns: int) -> None:
+        """One frame of the market connection."""
+        try:
+            rows = self._decoder.decode(frame, ts_local_ns)
+        except DecodeError as error:
+            self._damaged(error, ts_local_ns)
+            return
+        if len(rows) == 0:
+            return
+        kind = rows["kind"][0]
+        if kind == Kind.DEPTH:
+            self._image(rows)
+        elif kind == Kind.TRADE:
+            self._prints(rows)
+        elif kind != Kind.BEST or self._is_open:
+            self._emit(rows)
+
+    def subscribed(self, now_ms: int) -> None:
+        """A new connection, at this time of the venue: what it repeats from before is not news."""
+        self._trades_from_ns = now_ms * 1_000_000
+
+    def open(self) -> None:
+        """Both connections are whole: the next images count."""
+        self._is_open = True
+
+    def shut(self, ts_local_ns: int) -> None:
+        """A connection is lost: no book is true any more."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        for number in self._terms:
+            self._down(number, ts_local_ns)
+
+    def halt(self, number: int, ts_local_ns: int) -> None:
+        """This instrument is not quoted any more: its book is stale for good."""
+        self._halted.add(number)
+        self._down(number, ts_local_ns)
+
+    async def whole(self, timeout_s: float) -> bool:
+        """Wait until every book has its image; False where it takes longer."""
+        try:
+            await asyncio.wait_for(self._whole.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+    def _image(self, rows: Rows) -> None:
+        number, stamp = int(rows["instrument"][0]), int(rows["ts_venue_ns"][0])
+        # A book of another server may be older than what the last one showed.
+        if not self._is_open or number in self._halted or stamp < self._image_ns[number]:
+            return
+        self._image_ns[number] = stamp
+        self._emit(rows)
+        self._missing.discard(number)
+        if not self._missing:
+            self._whole.set()
+
+    def _prints(self, rows: Rows) -> None:
+        fresh = np.fromiter((self._is_fresh(row) for row in rows), dtype=np.bool_, count=len(rows))
+        if fresh.any():
+            self._emit(rows[fresh])
+
+    def _is_fresh(self, row: np.void) -> bool:
+        key = int(row["instrument"]), int(row["seq"])
+        if int(row["ts_venue_ns"]) < self._trades_from_ns or key in self._trades:
+            return False
+        self._trades[key] = None
+        if len(self._trades) > TRADES_KEPT:
+            self._trades.popitem(last=False)
+        return True
+
+    def _damaged(self, error: DecodeError, ts_local_ns: int) -> None:
+        if error.harmless:
+            self._notice(f"a message was left out: {error}")
+            return
+        self._notice(f"a damaged message: {error}; the book waits for the next one")
+        for number in (error.instrument,) if error.instrument in self._terms else self._terms:
+            self._down(number, ts_local_ns)
+
+    def _down(self, number: int, ts_local_ns: int) -> None:
+        self._missing.add(number)
+        self._whole.clear()
+        self._emit(self._terms[number].row(Kind.LINK_DOWN, 0, ts_local_ns))
+
+
+__all__ = ["Books"]

@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 
 from .places import Path
 from .schema import (
-    CONNECTED_VENUES,
-    SYMBOLS,
     Config,
     GridConfig,
     InstrumentConfig,
@@ -21,6 +19,7 @@ from .schema import (
     TwoSidedConfig,
 )
 from .spelling import nearest
+from .symbols import CONNECTED_VENUES, SYMBOLS
 
 DEPTHS_MAX = 8  # depths that the signals keep
 BPS = 10_000.0

@@ -137,7 +137,7 @@ class Journal:
     False, and the caller must stop quoting.  A failing disk never raises here: it appears as
     ``failure``, a sentence; everything committed before it stays readable, and what was not yet
     written is tried again with every later batch and at ``close``.  Without ``keep_records`` the
-    records are counted and hashed only.
+    records are counted and hashed only.  durable: a commit survives the loss of power.
     """
 
     def __init__(
@@ -146,6 +146,7 @@ class Journal:
         event_log: EventLog | None = None,
         *,
         keep_records: bool = True,
+        durable: bool = False,
     ) -> None:
         self.failure: str | None = None
         self.n_records = 0  # committed
@@ -164,8 +165,8 @@ class Journal:
             )
             self._db.execute("PRAGMA journal_mode=WAL")
             # NORMAL: a commit survives the death of the process; of the machine, up to the last
-            # checkpoint
-            self._db.execute("PRAGMA synchronous=NORMAL")
+            # checkpoint.  FULL: of the machine too.
+            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._db.executescript(_SCHEMA)
         except sqlite3.Error as error:
             raise ConfigError(

@@ -16,10 +16,10 @@ from .schema import (
     SpecConfig,
     SyntheticConfig,
     TwoSidedConfig,
-    Venue,
 )
 from .session import run_config
 from .strategy import MarketMakerInput
+from .symbols import Venue
 
 
 class MarketMaker:

@@ -96,6 +96,20 @@ class TraderView:
 
 
 @dataclass(frozen=True, slots=True)
+class VenueView:
+    """One venue that is talked to, at one moment."""
+
+    name: str  # with its environment
+    links_up: int
+    links: int
+    down: str = ""  # the first link that is not up, and why
+    budget_left: float = 1.0  # share of what may be asked
+    n_unknown: int = 0  # orders whose fate the venue is being asked for
+    n_reconnects: int = 0
+    clock_offset_ms: float = 0.0  # the venue's clock less ours
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A run at one moment."""
 
@@ -112,6 +126,7 @@ class Snapshot:
     share: float = math.nan  # of the tape, or of --seconds; nan = endless
     left_s: float = math.nan  # wall time
     traders: tuple[TraderView, ...] = ()
+    venues: tuple[VenueView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +154,7 @@ class Summary:
     directory: str
     next: str
     warning: str = ""  # last line, when something is missing
+    verified: tuple[str, ...] = ()  # what the venues themselves said at the end, a line each
 
 
 class Display(Protocol):
@@ -225,6 +241,7 @@ def status_text(snapshot: Snapshot) -> str:
     if len(views) > SPOKEN_TRADERS:
         quoting = sum(view.status == Status.OK for view in views)
         return ", ".join([*parts, f"{quoting} of {len(views)} quoting", f"net {total_net(views)}"])
+    parts += [venue_text(venue) for venue in snapshot.venues if venue_trouble(venue)]
     for view in views:
         health = "" if view.status == Status.OK else f" [{STATUS_WORDS[view.status]}]"
         parts.append(
@@ -233,6 +250,20 @@ def status_text(snapshot: Snapshot) -> str:
             f"net {money(view.net, view.currency)} {view.currency}{health}"
         )
     return ", ".join(parts)
+
+
+def venue_trouble(venue: VenueView) -> bool:
+    """Whether there is something to be said of a venue in a line that is short."""
+    return venue.links_up < venue.links or venue.n_unknown > 0
+
+
+def venue_text(venue: VenueView) -> str:
+    """A venue in a few words: its links, its budget, what it does not know."""
+    links = f"links {venue.links_up} of {venue.links} up"
+    down = f" ({venue.down})" if venue.down else ""
+    unknown = f", {venue.n_unknown} orders unknown" if venue.n_unknown else ""
+    offset = f", clock {venue.clock_offset_ms:+.1f}ms" if venue.clock_offset_ms else ""
+    return f"{venue.name}: {links}{down}, budget {venue.budget_left:.0%}{unknown}{offset}"
 
 
 def total_net(views: Sequence[TraderView]) -> str:
@@ -282,6 +313,7 @@ def summary_lines(summary: Summary) -> list[str]:
     lines = [
         f"ended        {summary.cause}",
         f"orders       {_cancelled_text(summary)}",
+        *(f"verified     {line}" for line in summary.verified),
         f"market       {market}",
         f"book         {book}",
         f"trading      {trading}",
@@ -321,6 +353,7 @@ def summary_facts(summary: Summary) -> dict[str, object]:
         "wall_s": shot.wall_s,
         "events_per_s": shot.events / shot.wall_s if shot.wall_s > 0 else 0.0,
         "traders": [trader_facts(view) for view in shot.traders],
+        "verified": list(summary.verified),
         "journal_hash": summary.journal_hash,
         "directory": summary.directory,
         "next": summary.next,

@@ -4,9 +4,9 @@ The compiled loop works in chunks of about 50 ms of wall time; between two chunk
 engine go to the journal, the display may draw, and a signal is heard.  Market time is held to
 ``speed`` market seconds per second of wall time (0: as fast as possible).
 
-The first Ctrl-C (or SIGTERM) says so at once, stops every trader through the engine, lets the
-simulated venue answer each cancel and verifies that it holds no order of ours.  A second one leaves
-at once and names what may remain.
+The first Ctrl-C (or SIGTERM) says so at once, stops every trader through the engine, waits for the
+venue's answer to each cancel and verifies that it holds no order of ours.  A second one leaves at
+once and names what may remain.
 """
 
 import asyncio
@@ -27,13 +27,15 @@ from .errors import ExitCode, MmcoreError
 from .events import RecordKind
 from .journal import Journal
 from .logs import log
-from .progress import Display, Fill, Snapshot
+from .progress import Display, Fill, Level, Snapshot
 
 CHUNK_S = 0.05  # of wall time in the compiled loop, between two looks at the world
 EVENTS_FIRST = 2_000
 EVENTS_MIN, EVENTS_MAX = 16, 1 << 20
+SOFT = (ExitCode.OK, ExitCode.DATA, ExitCode.INTERRUPTED)  # endings that a fault outweighs
 SIGNALS: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 SETTLES_MAX = 1200  # a minute of market time for the last answers
+SETTLE_S = 0.01  # between two looks at a real venue's answers, after the stop
 SHOW_S = 0.2  # between two snapshots; displays thin them out further
 RATE_S = 1.0  # time constant of the events per second shown
 
@@ -41,7 +43,18 @@ RATE_S = 1.0  # time constant of the events per second shown
 class Desk(Protocol):
     """Markets, traders and the venues they trade at; `mmcore.paper.PaperDesk` is one."""
 
-    log_rows: Callable[[NDArray[np.void]], object]  # is given every market row processed
+    log_rows: Callable[[NDArray[np.void]], object]  # is given every row that the engine saw
+
+    @property
+    def real_time(self) -> bool:
+        """Whether time is the world's: `advance` then takes what has come and returns."""
+
+    @property
+    def place(self) -> str:
+        """In words, where the orders rest."""
+
+    async def open(self) -> None:
+        """Begin: from here on events may come and orders go out.  Raises MmcoreError."""
 
     @property
     def now_ns(self) -> int:
@@ -56,7 +69,10 @@ class Desk(Protocol):
         """Where the run is to end, 0 = open."""
 
     def advance(self, events: int, until_ns: int) -> int:
-        """Process up to ``events`` events not after ``until_ns`` (0: any); how many were."""
+        """Process up to ``events`` events not after ``until_ns`` (0: any); how many were.
+
+        Raises MmcoreError where the market, or trading, cannot go on.
+        """
 
     @property
     def over(self) -> bool:
@@ -73,14 +89,17 @@ class Desk(Protocol):
     def states(self) -> list[str]:
         """Book and skew of every trader, for log level debug."""
 
-    def problems(self) -> list[str]:
-        """What the market data suffered since the last call, in words."""
+    def problems(self) -> list[tuple[Level, str]]:
+        """What is to be said since the last call: of the market data, or by the venue."""
 
     def stop(self) -> None:
         """Ask every trader to cancel all and to quote no more."""
 
     def settle(self) -> bool:
-        """Let time pass at the venue, without market data; True when every request is answered."""
+        """Let time pass after the stop; True when every request is answered, or none will be."""
+
+    async def verify(self) -> "Verification":
+        """After the last answer: ask the venues what they hold, and cancel it."""
 
     @property
     def n_events(self) -> int:
@@ -105,6 +124,21 @@ class Verdict:
     exit_code: int = ExitCode.OK
     text: str = ""
     fills: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What the venues themselves said after the last order.
+
+    cancelled: own orders that were cancelled there beyond those that the traders had cancelled.
+    remaining: own orders that may still rest.  lines: what was compared, a line a venue.  fault:
+    why the run did not end as it should, a clause.
+    """
+
+    cancelled: int = 0
+    remaining: int = 0
+    lines: tuple[str, ...] = ()
+    fault: str = ""
 
 
 @dataclass(slots=True)
@@ -147,8 +181,10 @@ class Run:
         self._rate = 0.0
         self._signal = ""
         self._stopping = False
+        self._stopped = False  # by the desk's own verdict
         self._start_pace = 0.0
         self.cancelled = 0
+        self.verification = Verification()
         self.ending = Ending()
 
     # -- the loop ----------------------------------------------------------------------------
@@ -157,12 +193,17 @@ class Run:
         """Until the market is over, a signal comes, or something stops the run."""
         loop = asyncio.get_running_loop()
         with _Signals(loop, self.interrupt):
+            await self._begin()
             while not (self._desk.over or self._signal or self.ending.cause):
                 wait_s = self._step()
                 self._show()
                 await asyncio.sleep(wait_s)
-            self._wind_down()
+            await self._wind_down()
         return self.ending
+
+    def end(self, cause: str, code: int = ExitCode.OK) -> None:
+        """End the run in order, at the next look; ``cause`` is a clause."""
+        self._end(code, cause)
 
     def interrupt(self, name: str) -> None:
         """A signal: the first ends the run in order, the second at once."""
@@ -174,7 +215,7 @@ class Run:
     @property
     def n_open(self) -> int:
         """Own orders that are not known to be gone."""
-        return self._desk.n_open
+        return max(self._desk.n_open, self.verification.remaining)
 
     def snapshot(self) -> Snapshot:
         """The run as it is now."""
@@ -182,6 +223,20 @@ class Run:
         share = self._desk.share()
         left_s = wall_s * (1 - share) / share if share > 0 else float("nan")
         return self._desk.snapshot(wall_s, self._rate, left_s)
+
+    async def _begin(self) -> None:
+        """Open the desk; a signal does not wait for it."""
+        opening = asyncio.ensure_future(self._desk.open())
+        while not opening.done() and not self._signal:
+            await asyncio.wait({opening}, timeout=CHUNK_S)
+            self._record()
+        opening.cancel()
+        try:
+            await opening
+        except asyncio.CancelledError:
+            return
+        except MmcoreError as fault:
+            self._end(fault.exit_code, str(fault))
 
     def _step(self) -> float:
         """One chunk; seconds to sleep before the next one."""
@@ -200,6 +255,8 @@ class Run:
         self._judge()
         took = self._clock() - began
         self._resize(done, took)
+        if self._desk.real_time:
+            return max(CHUNK_S - took, 0.0)
         if until_ns == 0:
             return 0.0
         behind = self._desk.now_ns < until_ns and done == self._chunk
@@ -207,7 +264,7 @@ class Run:
 
     def _target_ns(self, now: float) -> int:
         """Market time that the pace allows by now; 0 = as fast as possible."""
-        if self._speed <= 0:
+        if self._speed <= 0 or self._desk.real_time:
             return 0
         if self._desk.start_ns == 0:
             self._desk.advance(1, 0)
@@ -244,7 +301,7 @@ class Run:
 
     def _patient(self) -> bool:
         """Whether to wait for the disk: not in real time, unless nothing is quoted any more."""
-        return self._speed != 1 or self._stopping
+        return self._stopping or not (self._desk.real_time or self._speed == 1)
 
     def _too_slow(self) -> None:
         self._end(
@@ -257,12 +314,13 @@ class Run:
 
     def _judge(self) -> None:
         """Notices about the data; the end when the disk or a limit says so."""
-        for text in self._desk.problems():
-            self._display.notice("warning", text)
+        for level, text in self._desk.problems():
+            self._display.notice(level, text)
         if self._journal.failure:
             self._end(ExitCode.SAFETY, self._journal.failure)
         verdict = self._desk.verdict()
-        if verdict.exit_code == ExitCode.SAFETY:
+        if verdict.exit_code == ExitCode.SAFETY and not self.ending.cause:
+            self._stopped = True
             self._end(verdict.exit_code, verdict.text)
 
     def _end(self, code: int, cause: str) -> None:
@@ -289,7 +347,7 @@ class Run:
 
     # -- the end -----------------------------------------------------------------------------
 
-    def _wind_down(self) -> None:
+    async def _wind_down(self) -> None:
         """Stop the traders, wait for every answer, verify; decide how the run ended."""
         self._stopping = True
         self._desk.stop()
@@ -298,10 +356,21 @@ class Run:
             self._record()
             if settled:
                 break
+            if self._desk.real_time:
+                await asyncio.sleep(SETTLE_S)
+        before = self.cancelled
+        self.verification = await self._desk.verify()
+        self._record()
+        # What was cancelled there is told by the venue's own stream too, where that still works.
+        self.cancelled = max(self.cancelled, before + self.verification.cancelled)
         self._judge()
         self._show(force=True)
         if not self.ending.cause:
             self._conclude()
+        elif self.ending.exit_code == ExitCode.SAFETY and self._stopped:
+            self.ending.cause = self._desk.verdict().text  # with what is held now
+        if self.verification.fault and self.ending.exit_code in SOFT:
+            self.ending = Ending(ExitCode.SAFETY, self.verification.fault)
 
     def _conclude(self) -> None:
         share = self._desk.share()
@@ -320,7 +389,7 @@ class Run:
         """The second signal: no more waiting."""
         self._display.close(None)
         self._journal.flush()
-        print(f"left at once: {self._desk.n_open} own orders may remain at the simulated venue")
+        print(f"left at once: {self._desk.n_open} own orders may remain at {self._desk.place}")
         sys.stdout.flush()
         os._exit(ExitCode.INTERRUPTED)
 

@@ -1,16 +1,19 @@
 """The commands `run` and `demo`: from a configuration to a run, its directory and its summary.
 
 ``seconds`` is market time.  Exit codes: 0 the market, or the time asked for, is over; 2 it could
-not start as configured; 3 no data, or a book that was not in order at the end; 5 a limit or the
-disk stopped it; 130 Ctrl-C or SIGTERM.
+not start as configured; 3 no data, or a book that was not in order at the end; 4 a venue refused,
+or cannot be reached; 5 a limit, the disk or a disagreement with the venue stopped it; 130 Ctrl-C or
+SIGTERM.
 """
 
 import logging
 import os
 import platform
 import sys
-from contextlib import closing
-from dataclasses import asdict
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import aclosing, asynccontextmanager, closing
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from importlib.metadata import version
@@ -22,11 +25,25 @@ from . import __version__
 from .errors import ExitCode
 
 if TYPE_CHECKING:  # numpy, sqlite and rich cost 0.2 s: the first line is on the screen before them
+    from .desk import TradingDesk
+    from .gateway import ClientIds, Keys
     from .journal import Journal, RunDirectory
-    from .paper import PaperDesk
     from .progress import Display, Snapshot, Summary
     from .run import Ending, Run
     from .schema import Config
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """How one run was asked for, beside its configuration."""
+
+    seconds: float | None = None
+    json: bool = False
+    log_level: str | None = None
+    require_fills: bool = False
+    live: bool = False
+    title: str = "run"
+    next_step: str = ""
 
 
 def run_config(
@@ -36,6 +53,7 @@ def run_config(
     json: bool = False,
     log_level: str | None = None,
     require_fills: bool = False,
+    live: bool = False,
     title: str = "run",
     next_step: str = "",
 ) -> int:
@@ -43,12 +61,19 @@ def run_config(
 
     seconds: market time, instead of the configuration's; 0 = no end.  json: one object a line on
     standard output.  log_level: see `mmcore.logs`.  require_fills: a run without fills ends with
-    exit code 3.  title: names the run directory.  next_step: for the last lines; the default fits
-    `run`.  Raises MmcoreError for whatever keeps the run from starting.
+    exit code 3.  live: orders may go to a test-net; without it a configuration that sends them
+    there is refused.  title: names the run directory.  next_step: for the last lines; the default
+    fits `run`.  Raises MmcoreError for whatever keeps the run from starting.
     """
+    options = _Options(seconds, json, log_level, require_fills, live, title, next_step)
+    keys: dict[str, Keys] = {}
+    if config.needs_venue or live:
+        from .connect import keys_for
+
+        keys = keys_for(config, os.environ, live=live)
     if not json:
         print(f"mmcore {title}: {_opening(config)}", flush=True)
-    return _run(config, seconds, json, log_level, require_fills, title, next_step)
+    return _on_loop(_session, config, options, keys)
 
 
 def run_demo(*, json: bool = False, log_level: str | None = None) -> int:
@@ -73,43 +98,38 @@ def _opening(config: "Config") -> str:
     )
     market = config.market
     files = f"{len(market.files)} tape{'' if len(market.files) == 1 else 's'}"
-    origin = f"synthetic market {market.preset}" if market.source == "synthetic" else files
+    origin = f"synthetic market {market.preset}" if market.source != "tape" else files
+    if config.mode == "live" and config.environment == "loopback":
+        return f"{names}; orders at the exchange in the box, {origin}, no network"
+    if config.mode == "live":
+        return f"{names}; LIVE orders at the {config.environment}"
+    if config.needs_venue:
+        return f"{names}; public data of the {config.environment}, simulated orders"
     return f"{names}; {origin}, simulated orders, no network"
 
 
-def _run(
-    config: "Config",
-    seconds: float | None,
-    json: bool,
-    log_level: str | None,
-    require_fills: bool,
-    title: str,
-    next_step: str,
-) -> int:
+async def _session(config: "Config", options: _Options, keys: "dict[str, Keys]") -> int:
     from . import logs
-    from .journal import RunDirectory
-    from .paper import PaperDesk
     from .run import Run
 
-    level = logs.level_named(log_level)
-    with closing(
-        PaperDesk(config, title, config.run.seconds if seconds is None else seconds)
-    ) as desk:
-        directory = RunDirectory.create(Path(config.run.directory), title)
-        journal = _journal(config, desk, directory)
-        terminal = not json and _is_terminal()
+    level = logs.level_named(options.log_level)
+    async with _desk(config, options, keys) as (desk, ids):
+        directory = _directory(config, options.title)
+        journal = _journal(config, desk, directory, ids)
+        terminal = not options.json and _is_terminal()
         handler = logs.open_log(level, directory.log if terminal else None)
+        output = _Output()
         try:
-            display = _display(json, terminal, level)
+            display = _display(options.json, terminal, level, output.write)
             run = Run(
                 desk, display, journal, speed=config.market.speed, debug=level <= logging.DEBUG
             )
+            output.gone = lambda: run.end("the reader of its output has gone")
             try:
-                ending = _drive(run)
-                _conclude(run, journal, ending, require_fills)
-                summary = _summary(
-                    run, journal, ending, directory.path, next_step or _next_step(ending, config)
-                )
+                ending = await run.until_end()
+                _conclude(run, journal, ending, options.require_fills)
+                next_step = options.next_step or _next_step(ending, config)
+                summary = _summary(run, journal, ending, directory.path, next_step)
             except BaseException:
                 display.close(None)
                 raise
@@ -120,11 +140,64 @@ def _run(
             logs.close_log(handler)
 
 
+@asynccontextmanager
+async def _desk(
+    config: "Config", options: _Options, keys: "dict[str, Keys]"
+) -> "AsyncIterator[tuple[TradingDesk, ClientIds | None]]":
+    """The desk that a configuration asks for, and the ids of its orders at a venue."""
+    seconds = config.run.seconds if options.seconds is None else options.seconds
+    if not config.needs_venue:
+        from .paper import PaperDesk
+
+        with closing(PaperDesk(config, options.title, seconds)) as paper:
+            yield paper, None
+        return
+    from .connect import connect
+    from .identity import claim
+
+    clock = time.time_ns
+    ids = None
+    if config.mode == "live":
+        ids = claim(Path(config.run.directory), clock() // 1_000_000_000)
+    async with aclosing(await connect(config, keys=keys, ids=ids, clock=clock)) as connections:
+        if ids is None:
+            from .listen import ListeningDesk, VenueSource
+
+            yield (
+                ListeningDesk(config, options.title, seconds, VenueSource(connections, clock)),
+                ids,
+            )
+        else:
+            from .live import LiveDesk
+
+            yield LiveDesk(config, options.title, seconds, connections, ids, clock), ids
+
+
+def _directory(config: "Config", title: str) -> "RunDirectory":
+    from .journal import RunDirectory
+
+    return RunDirectory.create(Path(config.run.directory), title)
+
+
+class _Output:
+    """Standard output, line by line; a reader that goes away ends the run in order."""
+
+    def __init__(self) -> None:
+        self.gone: Callable[[], object] = int  # what to do when the reader has gone
+
+    def write(self, line: str) -> None:
+        try:
+            print(line, flush=True)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            self.gone()
+
+
 def _is_terminal() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def _display(json: bool, terminal: bool, level: int) -> "Display":
+def _display(json: bool, terminal: bool, level: int, write: Callable[[str], None]) -> "Display":
     if terminal:
         from .screen import Screen
 
@@ -132,33 +205,48 @@ def _display(json: bool, terminal: bool, level: int) -> "Display":
     from .progress import JsonLines, Lines
 
     if json:
-        return JsonLines(_write)
-    return Lines(_write, quiet=level > logging.INFO)
+        return JsonLines(write)
+    return Lines(write, quiet=level > logging.INFO)
 
 
-def _write(line: str) -> None:
-    print(line, flush=True)
-
-
-def _drive(run: "Run") -> "Ending":
+def _on_loop(
+    session: "Callable[[Config, _Options, dict[str, Keys]], Coroutine[None, None, int]]",
+    config: "Config",
+    options: _Options,
+    keys: "dict[str, Keys]",
+) -> int:
     """Run on uvloop where there is one (not on Windows), else on plain asyncio."""
     import asyncio
 
     try:
         from uvloop import new_event_loop
     except ImportError:
-        return asyncio.run(run.until_end())
+        return asyncio.run(session(config, options, keys))
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(run.until_end())
+        return runner.run(session(config, options, keys))
 
 
-def _journal(config: "Config", desk: "PaperDesk", directory: "RunDirectory") -> "Journal":
+def _journal(
+    config: "Config", desk: "TradingDesk", directory: "RunDirectory", ids: "ClientIds | None"
+) -> "Journal":
     """The journal, with everything said that is needed to make the run again."""
     from .journal import Journal
     from .tape import TapeWriter
 
-    log = TapeWriter(directory.events, desk.instruments) if config.run.event_log else None
-    journal = Journal(directory, log, keep_records=config.run.journal)
+    live = ids is not None
+    log = None
+    if config.run.event_log:
+        log = TapeWriter(directory.events, desk.instruments, provenance={"mode": config.mode})
+    journal = Journal(directory, log, keep_records=live or config.run.journal, durable=live)
+    if ids is not None:
+        journal.describe(
+            {
+                "environment": config.environment,
+                "client_prefix": ids.prefix,
+                "client_epoch": ids.epoch,
+                **desk.facts(),
+            }
+        )
     journal.describe(
         {
             "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -196,7 +284,7 @@ def _summary(
     from .progress import Summary
 
     shot = run.snapshot()
-    _keep(journal, shot, ending)
+    _keep(journal, run, shot, ending)
     journal.close()
     return Summary(
         snapshot=shot,
@@ -208,10 +296,11 @@ def _summary(
         directory=str(directory),
         next=next_step,
         warning=ending.warning,
+        verified=run.verification.lines,
     )
 
 
-def _keep(journal: "Journal", shot: "Snapshot", ending: "Ending") -> None:
+def _keep(journal: "Journal", run: "Run", shot: "Snapshot", ending: "Ending") -> None:
     """Fill table ``summary``: trader by trader, and -1 for the whole run."""
     from .progress import trader_facts
 
@@ -231,6 +320,9 @@ def _keep(journal: "Journal", shot: "Snapshot", ending: "Ending") -> None:
             "journal_hash": journal.hash,
             "exit_code": int(ending.exit_code),
             "cause": ending.cause,
+            "cancelled": run.cancelled,
+            "remaining": run.n_open,
+            "verified": "\n".join(run.verification.lines),
             "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
         },
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ConfigError
 from .instrument import Instrument
 from .listing import instrument_of
-from .schema import START_PRICES
+from .symbols import START_PRICES
 
 if TYPE_CHECKING:
     from .schema import Config, InstrumentConfig

@@ -9,8 +9,8 @@ from typing import get_args
 
 from .config import loads
 from .errors import UsageError
-from .schema import SPOT_VENUES, START_PRICES, SYMBOLS, Venue
 from .spelling import beginning, nearest
+from .symbols import SPOT_VENUES, START_PRICES, SYMBOLS, Venue
 
 
 def text_for(venue: str = "synthetic", symbol: str = "BTCUSDT") -> str:

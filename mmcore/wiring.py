@@ -23,6 +23,7 @@ from .instrument import Instrument
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
+GENERATION_BITS = 24  # of one slot of one trader: an order a second for half a year
 
 
 class Capability(NamedTuple):
@@ -79,7 +80,10 @@ def build(config: Config, instruments: tuple[Instrument, ...]) -> Wiring:
     for index, (item, instrument) in enumerate(zip(config.instruments, instruments, strict=True)):
         market = _market(item, instrument, index)
         markets.append(market)
-        traders.append(_trader(item, instrument, market, account, ring, index))
+        # Traders of one account count in ranges of their own: slot and generation are what the
+        # client id of an order is made of, and a venue takes no id twice.
+        first = index << GENERATION_BITS if config.mode == "live" else 0
+        traders.append(_trader(item, instrument, market, account, ring, index, first))
     return Wiring(instruments, tuple(markets), tuple(traders), account, ring)
 
 
@@ -187,6 +191,7 @@ def _trader(
     account: Account,
     ring: Ring,
     index: int,
+    generation: int,
 ) -> Trader:
     can = CAPABILITIES[instrument.venue]
     grid = item.strategy == "grid"
@@ -203,6 +208,7 @@ def _trader(
             amend=can.amend,
             requote_bps=item.grid.requote_bps if grid else item.two_sided.max_bps_diff,
             size_tolerance=item.grid.size_tolerance if grid else 0.0,
+            generation=generation,
         ),
         rate=RateLimiter(rate_limit, reserve=reserve_of(rate_limit)),
         account=account,

@@ -7,7 +7,7 @@ import pytest
 from mmcore import config
 from mmcore.check import check
 from mmcore.commands import execute
-from mmcore.schema import SYMBOLS
+from mmcore.symbols import SYMBOLS
 from mmcore.template import text_for
 
 INSTRUMENTS = [(venue, symbol) for venue, symbols in SYMBOLS.items() for symbol in symbols]

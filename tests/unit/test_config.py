@@ -13,8 +13,9 @@ from mmcore import config
 from mmcore.errors import ConfigError
 from mmcore.faults import LINES_MAX
 from mmcore.keys import fields
-from mmcore.schema import SYMBOLS, GridConfig
+from mmcore.schema import GridConfig
 from mmcore.spelling import nearest, slip_count
+from mmcore.symbols import SYMBOLS
 
 ROOT = Path(__file__).parents[2]
 SMALLEST = '[[instrument]]\nsymbol = "BTCUSDT"\n'

@@ -14,7 +14,7 @@ from mmcore.errors import DataError, ExitCode
 from mmcore.events import RECORD, RecordKind
 from mmcore.journal import Journal, RunDirectory, read_records
 from mmcore.progress import Fill, Level, Snapshot, Summary
-from mmcore.run import Ending, Run, Verdict
+from mmcore.run import Ending, Run, Verdict, Verification
 
 NS = 1_000_000_000
 
@@ -24,6 +24,8 @@ class PlainDesk:
 
     title = "plain"
     market = "numbers"
+    place = "a place of numbers"
+    real_time = False
 
     def __init__(self, events: int, end_ns: int = 0) -> None:
         self.left = events
@@ -31,7 +33,8 @@ class PlainDesk:
         self.now_ns = self.start_ns = 0
         self.end_ns = end_ns
         self.n_open = 0
-        self.n_stopped = 0
+        self.n_stopped = self.n_opened = 0
+        self.verification = Verification()
         self.records: list[tuple[RecordKind, int]] = []
         self.fault: Exception | None = None
         self.ending = Verdict()
@@ -82,9 +85,15 @@ class PlainDesk:
     def n_events(self) -> int:
         return self.events - self.left
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[tuple[Level, str]]:
         said, self.trouble = self.trouble, []
-        return said
+        return [("warning", text) for text in said]
+
+    async def open(self) -> None:
+        self.n_opened += 1
+
+    async def verify(self) -> Verification:
+        return self.verification
 
     def stop(self) -> None:
         self.n_stopped += 1

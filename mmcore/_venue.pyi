@@ -73,9 +73,7 @@ class Venue:
     def market(self, rows: NDArray[np.void]) -> NDArray[np.void]:
         """Apply whole messages, EVENT rows, at their ``ts_venue_ns``; the answers, EVENT[n]."""
 
-    def request(
-        self, request: NDArray[np.void], ts_ns: int, owner: int = 0
-    ) -> NDArray[np.void]:
+    def request(self, request: NDArray[np.void], ts_ns: int, owner: int = 0) -> NDArray[np.void]:
         """Let one REQUEST row of an owner arrive at ``ts_ns``; the answers, EVENT[n].
 
         With the rule MEET two orders that meet give two FILL rows with one ``seq``, the maker's

@@ -191,11 +191,17 @@ def demo(log_level: str | None, as_json: bool) -> int:
 @click.option("--seconds", type=float, help="Market time to run (default: as configured).")
 @log_option
 @click.option("--require-fills", is_flag=True, help="A run without fills fails (exit 3).")
+@click.option("--live", is_flag=True, help="Orders may go to the test-net that CONFIG names.")
 @json_option
 def run_command(
-    config: str, seconds: float | None, log_level: str | None, require_fills: bool, as_json: bool
+    config: str,
+    seconds: float | None,
+    log_level: str | None,
+    require_fills: bool,
+    live: bool,
+    as_json: bool,
 ) -> int:
-    """Trade as CONFIG says, on paper."""
+    """Trade as CONFIG says: on paper, at the exchange in the box, or at a test-net."""
     if seconds is not None and not 0 <= seconds <= 1e8:  # nan fails too
         raise click.UsageError(
             f"--seconds {seconds:g}: market seconds, 0 (no end) to 100000000; say --seconds 60",
@@ -207,7 +213,12 @@ def run_command(
     from .session import run_config
 
     return run_config(
-        loaded, seconds=seconds, json=as_json, log_level=log_level, require_fills=require_fills
+        loaded,
+        seconds=seconds,
+        json=as_json,
+        log_level=log_level,
+        require_fills=require_fills,
+        live=live,
     )
 
 

@@ -57,6 +57,7 @@ class TradingDesk(abc.ABC):
         self._wiring = wiring
         self._records = np.zeros(RECORDS, RECORD)
         self._refusals: Counter[int] = Counter()
+        self._killed = -1  # the first trader that a limit stopped
         # of each trader: engine time and calls when the rate was last measured, the rate
         self._calls = [(0, 0, 0.0)] * len(self.instruments)
 
@@ -176,8 +177,10 @@ class TradingDesk(abc.ABC):
                 ExitCode.SAFETY, "one step left more records than fit: mmcore stopped quoting"
             )
         for i, trader in enumerate(wiring.traders):
-            if trader.status == Status.KILLED:
-                return Verdict(ExitCode.SAFETY, self._loss(i))
+            if trader.status == Status.KILLED and self._killed < 0:
+                self._killed = i
+        if self._killed >= 0:
+            return Verdict(ExitCode.SAFETY, self._loss(self._killed))
         return self._outcome() if self.over else Verdict()
 
     def _loss(self, i: int) -> str:

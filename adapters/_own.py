@@ -45,7 +45,8 @@ class VenueFill:
 
     client_id, venue_id: of the order, either may be "".  trade_id: unique with instrument and side.
     fee: quanta of fee_asset, negative for a rebate.  done: filled of the order in all, None where
-    the venue does not say.  last: nothing of the order is left.  ts_ns: the venue's time.
+    the venue does not say.  last: nothing of the order is left.  forced: the venue's own doing (a
+    liquidation), booked whatever order it names.  ts_ns: the venue's time.
     """
 
     instrument: int
@@ -60,6 +61,7 @@ class VenueFill:
     maker: bool
     done: int | None = None
     last: bool = False
+    forced: bool = False
     ts_ns: int = 0
 
 
@@ -422,7 +424,7 @@ class OwnOrders:
         if key in self._trades:
             self.n_duplicates += 1
             return False
-        if own is None and not self.ids.own(fill.client_id):
+        if own is None and not fill.forced and not self.ids.own(fill.client_id):
             self._stray(fill)
             return False
         self._trades[key] = None

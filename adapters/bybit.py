@@ -15,6 +15,7 @@ from uuid import UUID
 import numpy as np
 
 from mmcore.events import ASK, BID, Kind
+from mmcore.gateway import Gateway, Setup
 from mmcore.instrument import Instrument, from_bybit
 from mmcore.venue import DecodeError, Rows
 
@@ -69,7 +70,7 @@ class _Bybit(JsonDecoder):
                 raise DecodeError("a trade at price 0")
             return terms.row(
                 Kind.TRADE, venue_ns(whole(trade, "T")), ts_local_ns,
-                side=side, tick=tick, qty=qty, seq=_trade_id(trade.get("i")),
+                side=side, tick=tick, qty=qty, seq=trade_id(trade.get("i")),
             )  # fmt: skip
 
     def _ticker(
@@ -106,8 +107,16 @@ class _Bybit(JsonDecoder):
         """Instruments of an ``instruments-info`` answer."""
         return from_bybit(cls.venue, answer)
 
+    @classmethod
+    def gateway(cls, setup: Setup) -> Gateway:
+        """A gateway to this product; loads the vendor's client."""
+        from ._bybit_gateway import BybitGateway
 
-def _trade_id(text: object) -> int:
+        return BybitGateway(setup, cls)
+
+
+def trade_id(text: object) -> int:
+    """The number of a trade or an execution: its own, or 63 bits of its UUID."""
     if isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) <= 18 + 1:
         return min(int(text), 2**63 - 1)
     try:
@@ -136,4 +145,4 @@ class BybitSpot(_Bybit):
     venue = "bybit-spot"
 
 
-__all__ = ["BybitLinear", "BybitSpot"]
+__all__ = ["SIDES", "BybitLinear", "BybitSpot", "trade_id"]

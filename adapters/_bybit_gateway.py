@@ -1,0 +1,402 @@
+"""The Bybit gateway: one account, linear perpetuals or spot; the parts are in the files beside it.
+
+Streams come up in this order: private (log-in, subscriptions, a reading over REST), order entry,
+public.  While the private stream is down nothing is known for sure of own orders, so every book is
+told to be stale, and asked for anew once it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from random import Random
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from mmcore.errors import MmcoreError, NetworkError, UsageError, VenueError
+from mmcore.gateway import (
+    AccountState,
+    Action,
+    Health,
+    Prepared,
+    Setup,
+    Sink,
+    VenueFault,
+)
+from mmcore.instrument import Instrument
+from mmcore.venue import DecodeError
+
+from ._budget import Budget
+from ._bybit_account import Account
+from ._bybit_desk import Desk, pools
+from ._bybit_market import Market
+from ._bybit_private import Private, log_in
+from ._bybit_rest import Rest
+from ._bybit_words import CATEGORIES, CLOCK_CODES, servers
+from ._decode import JsonDecoder, Terms
+from ._own import OwnOrders
+from ._stream import Heartbeat, Stream
+
+PING = b'{"op":"ping"}'
+PUBLIC_BEAT = Heartbeat("text", 10.0, 5.0, PING)
+PRIVATE_BEAT = Heartbeat("text", 4.0, 3.0, PING)  # order truth hangs on it
+STALE_S = 10.0
+UP_S = 15.0
+RESOLVE_S = 0.1
+CHECK_S = 1.0
+REFILL_S = 10.0
+CLOCK_S = 60.0
+SWEEPS = 20  # looks at what is open before cancel_all gives up
+SWEEP_S = 0.1
+
+
+class BybitGateway:
+    """See :class:`mmcore.gateway.Gateway`."""
+
+    def __init__(self, setup: Setup, decoder: type[JsonDecoder]) -> None:
+        if setup.keys is not None and setup.ids is None:
+            raise UsageError("a gateway with keys needs ids for its orders")
+        self._setup = setup
+        self._decoder_class = decoder
+        self._category = CATEGORIES[setup.venue]
+        self._servers = servers(setup.environment, setup.base)
+        self._clock = setup.clock
+        self._rng = Random(setup.seed)
+        self._budget = Budget(pools(self._category), self._monotonic)
+        self._rest = Rest(self._servers.rest, setup.keys, self._budget, setup.clock)
+        self._account = Account(setup.venue, self._category, setup.symbols, self._rest)
+        self._terms: dict[str, Terms] = {}
+        self._instruments: tuple[Instrument, ...] = ()
+        self._since_ms = 0
+        self._coins: dict[str, int] = {}  # balances before the first order, quanta
+        self._sink: Sink | None = None
+        self._own: OwnOrders | None = None
+        self._desk: Desk | None = None
+        self._private: Private | None = None
+        self._market: Market | None = None
+        self._streams: dict[str, Stream] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    # --- before the first stream ------------------------------------------------------------------
+
+    async def prepare(self) -> Prepared:
+        """See the protocol."""
+        account = self._account
+        offset = await account.clock()
+        items = await account.instruments()
+        state = None
+        if self._setup.keys is not None:
+            await account.permissions()
+            if self._category == "linear":
+                await account.modes(self._setup.leverage)
+            items = [await account.fees(item) for item in items]
+        self._instruments = tuple(items)
+        self._terms = {
+            item.symbol: Terms(item, number)
+            for item, number in zip(items, self._setup.numbers, strict=True)
+        }
+        if self._setup.keys is not None:
+            state = await self.account()
+        return Prepared(
+            instruments=self._instruments,
+            account=state,
+            clock_offset_ns=offset,
+            notices=tuple(account.notices),
+        )
+
+    async def account(self) -> AccountState:
+        """See the protocol."""
+        asked_ns = self._clock()
+        if self._private is None:  # what is filled from here on has to be told
+            self._since_ms = self._rest.stamp_ms()
+        try:
+            reading = await self._account.reading(self._terms, asked_ns)
+            state = await self._account.state(self._terms, reading, self._setup.ids)
+        except DecodeError as error:
+            raise VenueError(
+                f"the account cannot be read: {error}", where=self._setup.venue
+            ) from error
+        if self._private is None:
+            self._coins = {coin: held.total for coin, held in state.balances.items()}
+        return state
+
+    # --- the streams ------------------------------------------------------------------------------
+
+    async def start(self, sink: Sink) -> None:
+        """See the protocol."""
+        assert self._terms, "prepare comes first"
+        self._sink = sink
+        self._make_market(sink)
+        if self._setup.keys is not None:
+            self._make_trading(sink)
+            await self._bring_up("private")
+            if self._setup.order_entry == "socket":
+                await self._bring_up("trade")
+            self._every(RESOLVE_S, self._resolve)
+            self._every(REFILL_S, self._refill)
+        await self._bring_up("public")
+        self._every(CHECK_S, self._check)
+        self._every(CLOCK_S, self._measure)
+
+    def _make_market(self, sink: Sink) -> None:
+        decoder = self._decoder_class(self._instruments, self._setup.numbers)
+        market = self._market = Market(
+            decoder,
+            linear=self._category == "linear",
+            emit=sink.rows,
+            raw=sink.raw,
+            notice=self._warn,
+            clock=self._clock,
+        )
+
+        def down(why: str) -> None:
+            self._told_down("public", why)
+            market.on_down(why)
+
+        market.stream = self._stream(
+            "public", f"public/{self._category}", market.on_frame, market.on_up, down,
+            beat=PUBLIC_BEAT, stale_s=STALE_S,
+        )  # fmt: skip
+
+    def _make_trading(self, sink: Sink) -> None:
+        ids = self._setup.ids
+        assert ids is not None
+        by_number = {terms.number: terms for terms in self._terms.values()}
+        own = self._own = OwnOrders(ids, by_number, sink.rows, self._clock, notice=self._warn)
+        if self._category == "spot":
+            for number, terms in by_number.items():
+                own.coin_dust(number, self._coins.get(terms.item.base, 0))
+        desk = self._desk = Desk(
+            self._category, by_number, own, self._rest,
+            spawn=self._spawn, on_fault=self._on_fault,
+        )  # fmt: skip
+        self._private = Private(
+            self._account, self._terms, own, desk,
+            emit=sink.rows, raw=sink.raw, notice=self._warn, clock=self._clock,
+            since_ms=self._since_ms,
+        )  # fmt: skip
+        private = self._private
+        self._stream(
+            "private", "private", private.on_frame, self._private_up, self._private_down,
+            beat=PRIVATE_BEAT,
+        )  # fmt: skip
+        if self._setup.order_entry == "socket":
+            desk.trade = self._stream(
+                "trade", "trade", self._trade_frame, self._trade_up, self._trade_down,
+                beat=PRIVATE_BEAT,
+            )  # fmt: skip
+
+    def _stream(
+        self,
+        name: str,
+        path: str,
+        on_frame: Callable[[bytes, int], None],
+        on_up: Callable[[Stream], Coroutine[Any, Any, None]],
+        on_down: Callable[[str], None],
+        *,
+        beat: Heartbeat,
+        stale_s: float = 0.0,
+    ) -> Stream:
+        stream = self._streams[name] = Stream(
+            name, f"{self._servers.sockets}/v5/{path}",
+            on_frame=on_frame, on_up=on_up, on_down=on_down, beat=beat, clock=self._clock,
+            rng=Random(self._rng.random()), stale_s=stale_s,
+        )  # fmt: skip
+        return stream
+
+    async def _bring_up(self, name: str) -> None:
+        stream = self._streams[name]
+        stream.start()
+        if not await stream.up(UP_S):
+            raise NetworkError(
+                f"the {name} stream is not up after {UP_S:g} s ({stream.why or 'no answer'})",
+                where=self._setup.venue,
+                todo="check the network, and the venue's status page",
+            )
+
+    async def _private_up(self, stream: Stream) -> None:
+        assert self._private is not None
+        assert self._market is not None
+        try:
+            await self._private.on_up(stream)
+        except VenueFault as fault:
+            self._on_fault(fault)
+            raise
+        self._market.renew()
+
+    def _private_down(self, why: str) -> None:
+        assert self._private is not None
+        assert self._market is not None
+        self._told_down("private", why)
+        self._private.on_down(why)
+        self._market.open = False
+        self._market.stale()
+
+    async def _trade_up(self, stream: Stream) -> None:
+        assert self._desk is not None
+        try:
+            await log_in(stream, self._desk.pending, self._rest)
+        except VenueFault as fault:
+            self._on_fault(fault)
+            raise
+
+    def _trade_down(self, why: str) -> None:
+        assert self._desk is not None
+        self._told_down("trade", why)
+        self._desk.pending.lost(why)
+
+    def _trade_frame(self, frame: bytes, ts_local_ns: int) -> None:
+        assert self._desk is not None
+        assert self._sink is not None
+        self._sink.raw("trade", frame, ts_local_ns)
+        message = orjson.loads(frame)
+        if not isinstance(message, dict):
+            raise DecodeError("a JSON object was expected")
+        self._desk.hear(message)
+
+    # --- trading ----------------------------------------------------------------------------------
+
+    def send(self, requests: npt.NDArray[np.void]) -> None:
+        """See the protocol."""
+        assert self._desk is not None, "start, with keys, comes first"
+        self._desk.send(requests)
+
+    async def cancel_all(self) -> int:
+        """See the protocol."""
+        ids, desk = self._setup.ids, self._desk
+        assert ids is not None, "keys are needed"
+        if desk is None:
+            by_number = {terms.number: terms for terms in self._terms.values()}
+            own = OwnOrders(ids, by_number, lambda _: None, self._clock)
+            desk = Desk(
+                self._category, by_number, own, self._rest,
+                spawn=self._spawn, on_fault=self._on_fault,
+            )  # fmt: skip
+        seen: set[str] = set()
+        for sweep in range(SWEEPS):
+            if sweep:
+                await asyncio.sleep(SWEEP_S * min(sweep, 5))
+            try:
+                reading = await self._account.reading(self._terms, self._clock())
+            except NetworkError:
+                continue
+            ours = [one for one in reading.news if ids.own(one.client_id)]
+            if not ours:
+                return len(seen)
+            seen |= {one.client_id for one in ours}
+            await desk.sweep([(one.terms, one.client_id) for one in ours])
+        raise VenueError(
+            f"own orders may remain open after {SWEEPS} attempts to cancel them",
+            where=self._setup.venue,
+            todo="cancel them on Bybit's page",
+        )
+
+    async def close(self) -> None:
+        """See the protocol."""
+        self._closed = True
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        for stream in reversed(self._streams.values()):
+            await stream.close()
+        await self._rest.close()
+
+    def health(self) -> Health:
+        """See the protocol."""
+        own = self._own
+        return Health(
+            links={
+                name: f"down: {stream.why}" if stream.state == "down" else stream.state
+                for name, stream in self._streams.items()
+            },
+            clock_offset_ns=self._rest.offset_ns,
+            budget_left=self._budget.left,
+            n_unknown=own.n_unknown if own else 0,
+            n_reconnects=sum(stream.n_reconnects for stream in self._streams.values()),
+            n_duplicates=own.n_duplicates if own else 0,
+        )
+
+    # --- upkeep -----------------------------------------------------------------------------------
+
+    def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        async def loop() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+                try:
+                    await work()
+                except NetworkError:
+                    continue  # the stream's state says it, and it is tried again
+                except (VenueError, DecodeError) as error:
+                    self._fault(error)
+
+        self._spawn(loop())
+
+    async def _resolve(self) -> None:
+        assert self._private is not None
+        await self._private.resolve()
+
+    async def _refill(self) -> None:
+        assert self._private is not None
+        if self._streams["private"].state == "up":
+            await self._private.refill()
+
+    async def _check(self) -> None:
+        assert self._market is not None
+        self._market.check()
+
+    async def _measure(self) -> None:
+        await self._rest.measure_clock()
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is None or self._closed or self._sink is None:
+            return
+        if isinstance(error, VenueError):
+            self._fault(error)
+        elif isinstance(error, MmcoreError):
+            self._sink.fatal(error)
+        else:
+            defect = MmcoreError(f"a task of the Bybit gateway failed: {error!r}")
+            defect.__cause__ = error
+            self._sink.fatal(defect)
+
+    def _on_fault(self, fault: VenueFault) -> None:
+        """A refusal that concerns more than its order."""
+        if fault.code in CLOCK_CODES:
+            self._spawn(self._measure())
+        self._fault(fault)
+
+    def _fault(self, error: Exception) -> None:
+        if isinstance(error, VenueFault) and error.action is Action.STOP:
+            assert self._sink is not None
+            self._sink.fatal(error)
+        else:
+            self._warn(str(error))
+
+    def _told_down(self, name: str, why: str) -> None:
+        self._note("info", f"{self._setup.venue}: the {name} stream is renewed: {why}")
+
+    def _warn(self, text: str) -> None:
+        self._note("warning", text)
+
+    def _note(self, level: Literal["info", "warning", "error"], text: str) -> None:
+        if self._sink is not None:
+            self._sink.notice(level, text)
+
+    @staticmethod
+    def _monotonic() -> int:
+        return round(asyncio.get_running_loop().time() * 1e9)
+
+
+__all__ = ["BybitGateway"]

@@ -79,6 +79,8 @@ class BybitGateway:
         self._market: Market | None = None
         self._streams: dict[str, Stream] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._stop: asyncio.Future[VenueFault]  # why trading cannot go on; made by start
+        self._started = False
         self._closed = False
 
     # --- before the first stream ------------------------------------------------------------------
@@ -130,6 +132,7 @@ class BybitGateway:
         """See the protocol."""
         assert self._terms, "prepare comes first"
         self._sink = sink
+        self._stop = asyncio.get_running_loop().create_future()
         self._make_market(sink)
         if self._setup.keys is not None:
             self._make_trading(sink)
@@ -141,6 +144,7 @@ class BybitGateway:
         await self._bring_up("public")
         self._every(CHECK_S, self._check)
         self._every(CLOCK_S, self._measure)
+        self._started = True
 
     def _make_market(self, sink: Sink) -> None:
         decoder = self._decoder_class(self._instruments, self._setup.numbers)
@@ -211,7 +215,13 @@ class BybitGateway:
     async def _bring_up(self, name: str) -> None:
         stream = self._streams[name]
         stream.start()
-        if not await stream.up(UP_S):
+        up = asyncio.ensure_future(stream.up(UP_S))
+        both: tuple[asyncio.Future[Any], ...] = (up, self._stop)
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if self._stop.done():
+            up.cancel()
+            raise self._stop.result()
+        if not await up:
             raise NetworkError(
                 f"the {name} stream is not up after {UP_S:g} s ({stream.why or 'no answer'})",
                 where=self._setup.venue,
@@ -380,7 +390,10 @@ class BybitGateway:
     def _fault(self, error: Exception) -> None:
         if isinstance(error, VenueFault) and error.action is Action.STOP:
             assert self._sink is not None
-            self._sink.fatal(error)
+            if self._started:
+                self._sink.fatal(error)
+            elif not self._stop.done():
+                self._stop.set_result(error)  # start raises it
         else:
             self._warn(str(error))
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from pybit._http_manager import generate_signature
 from pybit.unified_trading import HTTP
 from yarl import URL
 
@@ -107,7 +108,7 @@ class Rest:
 
     def sign(self, text: str) -> str:
         """The account's signature, as sockets want it."""
-        return str(self.http._auth(text, "", ""))
+        return str(generate_signature(False, self.http.api_secret, text))
 
     async def ask(
         self,

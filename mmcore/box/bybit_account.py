@@ -142,9 +142,11 @@ class Office:
         rows = [row for row in shown["coin"] if not names or row["coin"] in names]
         return {"list": [{**shown, "coin": rows}]}
 
-    def wallet(self, account: Account) -> dict[str, Any]:
-        """The unified wallet as it is told."""
-        wallet = self.balances.wallet(account, "unified")
+    def wallet(self, account: Account, *, late: bool = True) -> dict[str, Any]:
+        """The unified wallet; a scripted lag makes it late, but of what is late in itself."""
+        wallet = account.wallets["unified"]
+        if late:
+            wallet = self.balances.wallet(account, "unified")
         return wallet_message(wallet, self.market.usd_marks())
 
     def fee_rate(self, account: Account, params: Params) -> Answer:

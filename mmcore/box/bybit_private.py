@@ -210,7 +210,7 @@ class Private:
                 entries = [self._position(account, floor) for floor in burst.floors]
                 self._push(watchers, "position", LINEAR, entries)
             if burst.wallet and any("wallet" in each.topics for each in watchers):
-                self._push(watchers, "wallet", "", [self.office.wallet(account)])
+                self._push(watchers, "wallet", "", [self.office.wallet(account, late=False)])
 
     def _position(self, account: Account, floor: Floor) -> dict[str, Any]:
         listed = self.desk.by_floor[floor].listed

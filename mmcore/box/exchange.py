@@ -13,7 +13,9 @@ from enum import Enum
 from heapq import merge
 from operator import itemgetter
 
-from mmcore.events import RejectCode, TimeInForce
+import numpy as np
+
+from mmcore.events import EVENT, Flag, Kind, RejectCode, TimeInForce
 
 from . import checks, clearing
 from .accounts import Account, Payment, Position, Wallet
@@ -67,7 +69,8 @@ class Exchange:
 
     feeds: the market, in order of time each; none for books that stand still.  start_ns: when it
     opens.  now_ns: up to when everything has happened.  listeners: called with every
-    :class:`~mmcore.box.orders.Event`.  insurance: asset -> quanta that liquidations left unpaid.
+    :class:`~mmcore.box.orders.Event`.  before_cancel: called with an order whose cancel
+    has arrived, before it is looked at.  insurance: asset -> quanta that liquidations left unpaid.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class Exchange:
         self.feeds = tuple(feeds)
         self.now_ns = start_ns
         self.listeners: list[Callable[[Event], None]] = []
+        self.before_cancel: list[Callable[[Order], None]] = []
         self.insurance: dict[str, int] = {}
         self._by_name = {(each.venue, each.symbol): each for each in floors}
         self._last_order_id = 0
@@ -246,6 +250,8 @@ class Exchange:
         account's.
         """
         self.advance(now_ns)
+        for called in self.before_cancel:
+            called(order)
         self._open(account, order)
         self._remove(order, ending)
         return order
@@ -343,6 +349,19 @@ class Exchange:
                 floor.amend(order, order.tick, order.filled + room, self.now_ns)
                 order.qty = order.filled + room
                 self._tell(order, "amended")
+
+    def print(self, floor: Floor, side: int, tick: int, qty: int, now_ns: int) -> None:
+        """Let somebody of the market buy (+1) or sell (-1) so many units down or up to a price.
+
+        Accounts' orders better than that price, or at it and next in line, share the print.
+        """
+        self.advance(now_ns)
+        rows = np.zeros(1, EVENT)
+        row = rows[0]
+        row["kind"], row["side"], row["flags"] = Kind.TRADE, side, Flag.EXCH | Flag.LOCAL
+        row["ts_venue_ns"] = row["ts_local_ns"] = self.now_ns
+        row["tick"], row["qty"] = tick, qty
+        self._settle(floor.hear(rows, self.now_ns))
 
     # -- settings
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from mmcore.events import TimeInForce
 
-from .accounts import Account, Payment, Position
+from .accounts import Account, Payment, Position, Wallet
 from .floor import Floor
 from .orders import Ending, Fill, Order, RefusalKind, Status, Trade
 
@@ -316,15 +316,15 @@ def max_leverage(floor: Floor) -> int:
     return {"BTC": 40, "ETH": 25}.get(floor.symbol, 20)
 
 
-def clearinghouse(account: Account | None, ms: int) -> dict[str, Any]:
-    """Margin and positions of an account; of nobody's, empty."""
+def clearinghouse(account: Account | None, ms: int, told: Wallet | None = None) -> dict[str, Any]:
+    """Margin and positions of an account; of nobody's, empty.  told: the wallet, if told late."""
     if account is None:
         empty = dict.fromkeys(("accountValue", "totalNtlPos", "totalRawUsd", "totalMarginUsed"))
         summary: dict[str, Any] = dict.fromkeys(empty, "0.0")
         positions, free, kept = [], "0.0", "0.0"
     else:
         held = [each for each in account.positions.values() if each.qty]
-        wallet = account.wallets["perp"]
+        wallet = told or account.wallets["perp"]
         balance = wallet.balances.get("USDC", 0)
         equity = balance + sum(each.unrealised for each in held)
         summary = {

@@ -154,7 +154,9 @@ class Info:
 
     def clearinghouse(self, query: Query) -> dict[str, Any]:
         """Margin and positions."""
-        return forms.clearinghouse(self._account(query), self.state.now_ms())
+        account = self._account(query)
+        told = self.state.box.balances.wallet(account, "perp") if account else None
+        return forms.clearinghouse(account, self.state.now_ms(), told)
 
     def _spot_clearinghouse(self, query: Query) -> dict[str, Any]:
         self._account(query)

@@ -263,7 +263,7 @@ class Streams:
         if kind == "spotState":
             held = self.info.answer({"type": "spotClearinghouseState", "user": user})
             return {"user": user, "spotState": held}
-        held = self.info.clearinghouse({"user": user})
+        held = forms.clearinghouse(self.state.accounts.get(user), self.state.now_ms())
         return {"dex": "", "user": user, "clearinghouseState": held}
 
     def _market(self, key: Key) -> Any:

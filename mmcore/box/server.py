@@ -30,6 +30,7 @@ from .sockets import CLOSE_S, Socket
 if TYPE_CHECKING:
     from .accounts import Account
     from .exchange import Exchange
+    from .orders import Order
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ LINE_MAX = 32_768  # batch cancels of some clients are long queries
 FRAME_MAX = 1 << 20
 KEEPALIVE_S = 120.0
 FILES_SPARE = 64  # descriptors for everything that is not a connection
+OPENING_S = 2.0
 STEPS_PER_COMPLAINT = 2000
 STEP_S = 0.005  # of the loop that runs exchange and dialects
 
@@ -64,6 +66,7 @@ class Box:
         self.faults = Faults(self.options.seed, self.clock.engine_ns)
         self.balances = Balances(exchange.accounts, self.faults, self.clock.engine_ns)
         exchange.listeners.append(self.balances.hear)
+        exchange.before_cancel.append(self._race)
         self._seen: set[int] = set()  # faults that have looked at clock and box
         self.host = ""
         self.port = 0
@@ -114,7 +117,7 @@ class Box:
     # -- life --------------------------------------------------------------------------------
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, *, anywhere: bool = False) -> int:
-        """Listen; returns the port.  UsageError for an address beyond this machine.
+        """Listen, and wait for the books; returns the port.  UsageError for an address beyond this machine.
 
         anywhere: listen there all the same.
         """
@@ -123,7 +126,15 @@ class Box:
         for fault in self.options.script:
             self.faults.apply(fault)
         self._steps = asyncio.get_running_loop().create_task(self._run())
+        await self._opening()
         return self.port
+
+    async def _opening(self) -> None:
+        """Wait, not for ever, until every floor has a book of two sides."""
+        waits = round(OPENING_S / STEP_S)
+        while waits and not all(floor.mark for floor in self.exchange.floors):
+            await asyncio.sleep(STEP_S)
+            waits -= 1
 
     async def stop(self) -> None:
         """Close everything; what clients had open is cut."""
@@ -243,6 +254,23 @@ class Box:
             ws.mute = True
         else:
             ws.cut()
+
+    def _race(self, order: Order) -> None:
+        """A cancel has arrived; a scripted fault lets the market take the order first."""
+        if self.faults.quiet or not order.open:
+            return
+        subject = f"{order.account.name} order {order.id}"
+        if self.faults.strike("order", order.account.venue, "", subject) is None:
+            return
+        before = [
+            each.left
+            for account in self.exchange.accounts
+            for each in account.orders(order.floor)
+            if each.side == order.side and (each.tick - order.tick) * order.side >= 0
+        ]
+        self.exchange.print(
+            order.floor, -order.side, order.tick - order.side, sum(before), self.clock.engine_ns()
+        )
 
     def _upset(self, strike: Strike | None) -> None:
         if strike is None:

@@ -18,6 +18,7 @@ class Market:
     def __init__(self):
         self.advanced = []
         self.listeners = []
+        self.before_cancel = []
 
     def advance(self, now_ns):
         self.advanced.append(now_ns)

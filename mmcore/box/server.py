@@ -117,7 +117,9 @@ class Box:
     # -- life --------------------------------------------------------------------------------
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, *, anywhere: bool = False) -> int:
-        """Listen, and wait for the books; returns the port.  UsageError for an address beyond this machine.
+        """Listen, and wait for the books; returns the port.
+
+        UsageError for an address beyond this machine, or a port that cannot be had.
 
         anywhere: listen there all the same.
         """

@@ -395,8 +395,8 @@ def _foreseen(wanted: Wanted) -> RefusalKind | None:
 def _placed(order: Order, asset: int) -> dict[str, Any]:
     """What one order came to."""
     names: dict[str, Any] = {"oid": order.id}
-    if order.client_id:
-        names["cloid"] = f"0x{order.client_id}"
+    if name := forms.shown_cloid(order):
+        names["cloid"] = name
     if order.open:
         return {"resting": names}
     if order.filled:

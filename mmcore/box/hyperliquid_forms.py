@@ -22,6 +22,7 @@ QUANTA_DECIMALS = 8
 NO_ADDRESS = "0x" + "0" * 40  # who stands behind the market's own orders
 DECIMAL = re.compile(r"(\d+)(?:\.(\d+))?", re.ASCII)
 DIGITS_MAX = 18
+CLOID_DIGITS = 32
 CLOID = re.compile(r"0x[0-9a-fA-F]{32}")
 ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
@@ -176,9 +177,14 @@ def basic_order(order: Order, ms: int) -> dict[str, Any]:
         "timestamp": ms,
         "origSz": size(order.floor, order.qty),
     }
-    if order.client_id:
-        shown["cloid"] = f"0x{order.client_id}"
+    if name := shown_cloid(order):
+        shown["cloid"] = name
     return shown
+
+
+def shown_cloid(order: Order) -> str | None:
+    """An order's client id as it was given; None for none, and for the venue's own orders."""
+    return f"0x{order.client_id}" if len(order.client_id) == CLOID_DIGITS else None
 
 
 def full_order(order: Order, ms: int) -> dict[str, Any]:
@@ -192,7 +198,7 @@ def full_order(order: Order, ms: int) -> dict[str, Any]:
         "reduceOnly": order.reduce_only,
         "orderType": "Limit",
         "tif": order.extra.get("tif", "Gtc"),
-        "cloid": f"0x{order.client_id}" if order.client_id else None,
+        "cloid": shown_cloid(order),
     }
 
 
@@ -217,8 +223,8 @@ def fill(done: Fill, ms: int) -> dict[str, Any]:
         "feeToken": done.fee_asset,
         "twapId": None,
     }
-    if order.client_id:
-        shown["cloid"] = f"0x{order.client_id}"
+    if name := shown_cloid(order):
+        shown["cloid"] = name
     return shown
 
 

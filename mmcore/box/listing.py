@@ -67,6 +67,7 @@ BALANCES: Mapping[str, Mapping[str, int]] = {
 # The synthetic market: presets of the recordings, Hyperliquid matching in blocks.
 BUSY: Mapping[str, str] = {"BTC": "busy", "ETH": "busy_eth"}
 START_PRICES: Mapping[str, float] = {"BTC": 61_716.7, "ETH": 2_681.39}
+WARM_UP_NS = 2 * 10**9  # of market before the exchange opens: every floor has a book by then
 BLOCK_STEPS = 50  # time steps made at once: 50 ms of a busy market, half a second of blocks
 
 
@@ -88,7 +89,7 @@ def open_exchange(
     """An exchange with floors, accounts and a market.
 
     seed: of the synthetic market and, unless ``random_credentials``, of the accounts' keys.
-    start_ns: when the market's first row happens.  market: "synthetic", or tapes; floors that no
+    start_ns: when it opens, two seconds into its market.  market: "synthetic", or tapes; floors that no
     tape holds stay synthetic.  preset: of the synthetic market; "busy" copies a recording of its
     own for each coin, and blocks for Hyperliquid.  funding_interval_ns: 0 for each venue's own
     hours; funding_rate: 1e-12 per interval.  band_percent: None for each venue's own.  address_of:
@@ -124,8 +125,11 @@ def open_exchange(
         for family in families
         for number in range(1, accounts_per_venue + 1)
     ]
-    feeds = _feeds(floors, market, preset, seed, start_ns)
-    return Exchange(floors, accounts, feeds=feeds, start_ns=start_ns)
+    begin_ns = start_ns - WARM_UP_NS
+    feeds = _feeds(floors, market, preset, seed, begin_ns)
+    exchange = Exchange(floors, accounts, feeds=feeds, start_ns=begin_ns)
+    exchange.advance(start_ns)
+    return exchange
 
 
 def _account(

@@ -8,6 +8,7 @@ a gap, and every end a new beginning, with the pauses of our own streams.
 from __future__ import annotations
 
 import asyncio
+import logging
 import warnings
 from collections.abc import Awaitable, Callable
 from random import Random
@@ -22,6 +23,9 @@ with warnings.catch_warnings():
     # The library imports names that websockets has renamed since.
     warnings.simplefilter("ignore", DeprecationWarning)
     from binance.ws.streams import BinanceSocketManager
+
+# What the library logs is told by on_down, in words; without this it would go to stderr as well.
+logging.getLogger("binance").addHandler(logging.NullHandler())
 
 QUEUE_MAX = 100_000  # the library's 100 is less than one busy second
 POLL_S = 0.5  # how long the library waits for a message before it looks whether it should end

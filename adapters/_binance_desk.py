@@ -98,21 +98,32 @@ class Desk:
         return None if own is None else (own, cancel(terms, own.client_id))
 
     def _single(self, op: RequestKind, own: Own, params: Params) -> None:
-        cost, cancels = self._product.costs[op], op is RequestKind.CANCEL
-        wait_s = 0.0
-        if self._entry is not None:
-            wait_s = self._rest.budget.take(cost, cancels)
-            if wait_s == 0.0 and self._ask(op, own, params):
-                return
-        self._spawn(self._later(op, own, params, wait_s))
+        paid = self._rest.budget.take(self._product.costs[op], op is RequestKind.CANCEL) == 0.0
+        if not (paid and self._ask(op, own, params)):
+            self._spawn(self._later(op, own, params, paid))
+
+    async def _pay(self, op: RequestKind, cost: Mapping[str, int]) -> bool:
+        """Take a call from the budget; False for a quote that would have to wait too long."""
+        budget, cancels = self._rest.budget, op is RequestKind.CANCEL
+        wait_s = budget.take(cost, cancels)
+        if wait_s == 0.0:
+            return True
+        if wait_s > PATIENCE_S and not cancels:
+            return False
+        try:
+            async with asyncio.timeout(None if cancels else PATIENCE_S):
+                await budget.acquire(cost, cancels)
+        except TimeoutError:
+            return False
+        return True
 
     def _batches(self, op: RequestKind, pairs: list[Pair], size: int) -> None:
         for start in range(0, len(pairs), size):
             self._spawn(self._batch(op, pairs[start : start + size]))
 
     def _ask(self, op: RequestKind, own: Own, params: Params, *, again: bool = True) -> bool:
-        assert self._entry is not None
-        return self._entry.ask(
+        """Send it over the WebSocket interface; False where that is not there."""
+        return self._entry is not None and self._entry.ask(
             self._product.methods[op],
             params,
             partial(self._answered, op, own),
@@ -137,14 +148,12 @@ class Desk:
         if not self._ask(op, own, params, again=False):
             await self._over_rest(op, own, params)
 
-    async def _later(self, op: RequestKind, own: Own, params: Params, wait_s: float) -> None:
+    async def _later(self, op: RequestKind, own: Own, params: Params, paid: bool) -> None:
         """A single request that could not leave at once."""
-        cancels = op is RequestKind.CANCEL
-        if wait_s > PATIENCE_S and not cancels:
-            self.own.refused(own, op, RejectCode.RATE)
-            return
-        if wait_s > 0.0:
-            await self._rest.budget.acquire(self._product.costs[op], cancels)
+        if not paid:
+            if not await self._pay(op, self._product.costs[op]):
+                self.own.refused(own, op, RejectCode.RATE)
+                return
             if self._ask(op, own, params):
                 return
         await self._over_rest(op, own, params)
@@ -153,36 +162,37 @@ class Desk:
         verb, path = self._product.calls[op]
         try:
             answer = await self._rest.send(
-                verb, path, self._product.costs[op], data=params, cancel=op is RequestKind.CANCEL
-            )
+                verb, path, self._product.costs[op], data=params, paid=True,
+                cancel=op is RequestKind.CANCEL,
+            )  # fmt: skip
         except VenueError as error:
             self._failed(op, own, error)
         else:
             self._answered(op, own, answer)
 
     async def _batch(self, op: RequestKind, pairs: list[Pair]) -> None:
-        verb, _ = self._product.calls[op]
+        verb, cost = self._product.calls[op][0], self._product.batch_costs[op]
+        if not await self._pay(op, cost):
+            for own, _ in pairs:
+                self.own.refused(own, op, RejectCode.RATE)
+            return
         cancels = op is RequestKind.CANCEL
         if cancels:
-            data = {
-                "symbol": pairs[0][1]["symbol"],
-                "origclientorderidlist": batch_text([own.client_id for own, _ in pairs]),
-            }
+            data = _cancels(pairs[0][1]["symbol"], [own.client_id for own, _ in pairs])
         else:
             data = {"batchOrders": batch_text([params for _, params in pairs])}
         try:
             answer = await self._rest.send(
-                verb, "batchOrders", self._product.batch_costs[op], data=data, cancel=cancels,
-                encoded=True,
-            )  # fmt: skip
+                verb, "batchOrders", cost, data=data, paid=True, cancel=cancels, encoded=True
+            )
             if not isinstance(answer, list) or len(answer) != len(pairs):
-                raise OutcomeUnknown("a batch's answer does not match it", where=path_of(verb))
+                raise OutcomeUnknown("a batch's answer does not match it", where=_route(verb))
         except VenueError as error:
             for own, _ in pairs:
                 self._failed(op, own, error)
             return
         for (own, _), item in zip(pairs, answer, strict=True):
-            fault = refused_item(item, where=path_of(verb))
+            fault = refused_item(item, where=_route(verb))
             if fault is None:
                 self._answered(op, own, item)
             else:
@@ -339,17 +349,17 @@ class Desk:
         if len(client_ids) == 1:
             data, path = cancel(terms, client_ids[0]), "order"
         else:
-            path = "batchOrders"
-            data = {
-                "symbol": terms.item.symbol,
-                "origclientorderidlist": batch_text(client_ids),
-            }
+            data, path = _cancels(terms.item.symbol, client_ids), "batchOrders"
         await self._rest.send("delete", path, cost, data=data, cancel=True, encoded=path != "order")
 
 
-def path_of(verb: str) -> str:
-    """A batch call, for a sentence."""
+def _route(verb: str) -> str:
     return f"{verb.upper()} batchOrders"
+
+
+def _cancels(symbol: str, client_ids: list[str]) -> Params:
+    # In lower case, as both well-known clients write it.
+    return {"symbol": symbol, "origclientorderidlist": batch_text(client_ids)}
 
 
 def _by_symbol(pairs: list[Pair]) -> list[list[Pair]]:

@@ -74,11 +74,15 @@ def futures_amend(terms: Terms, request: np.void, client_id: str, done: int) -> 
 
 
 def spot_amend(terms: Terms, request: np.void, client_id: str, done: int) -> Params:
-    """A smaller quantity, which keeps its place in the queue; spot can amend nothing else."""
+    """A smaller quantity, which keeps its place in the queue; spot can amend nothing else.
+
+    The venue gives an amended order another client id unless it is told to keep the one it has.
+    """
     return {
         "symbol": terms.item.symbol,
         "newQty": _quantity(terms, done + int(request["qty"])),
         "origClientOrderId": client_id,
+        "newClientOrderId": client_id,
     }
 
 

@@ -34,6 +34,7 @@ with warnings.catch_warnings():
 DEADLINE_S = 3.0  # of an order; readings get longer
 READING_S = 10.0
 CLOCK_TRIES = 3
+CLOSE_S = 3.0
 THROTTLED, TOO_MUCH_WEIGHT, TOO_MANY_ORDERS = -1008, -1003, -1015
 
 FUTURES_POOLS = {
@@ -155,8 +156,12 @@ class Rest:
         self.client.on_headers = self._headers
 
     async def close(self) -> None:
-        """Close the session; idempotent."""
+        """Close the session, and what sockets the library opened by itself; idempotent."""
         await self.client.session.close()
+        for socket in (self.client.ws_api, self.client.ws_future):
+            if socket is not None and socket.ws is not None:
+                socket.TIMEOUT = 0.1
+                await asyncio.wait({asyncio.ensure_future(socket.close())}, timeout=CLOSE_S)
 
     @property
     def now_ms(self) -> int:
@@ -191,14 +196,15 @@ class Rest:
     async def send(
         self, method: str, path: str, cost: Mapping[str, int], *, data: Mapping[str, str],
         signed: bool = True, version: int = 1, cancel: bool = False, encoded: bool = False,
-        deadline_s: float = DEADLINE_S,
+        paid: bool = False, deadline_s: float = DEADLINE_S,
     ) -> Any:  # fmt: skip
         """One call, when the budget has room for it.
 
-        encoded: the values are percent-encoded already.  Raises VenueFault for a refusal, NotSent
-        or OutcomeUnknown where none came.
+        encoded: the values are percent-encoded already.  paid: taken from the budget already.
+        Raises VenueFault for a refusal, NotSent or OutcomeUnknown where none came.
         """
-        await self.budget.acquire(cost, cancel)
+        if not paid:
+            await self.budget.acquire(cost, cancel)
         try:
             return await self._once(method, path, data, signed, version, encoded, deadline_s)
         except VenueFault as fault:

@@ -116,12 +116,13 @@ def order_answer(terms: Terms, order: Mapping[str, Any]) -> OrderNews:
     status = order.get("status", "")
     stamp = order.get("updateTime", order.get("transactTime", 0))
     kinds = (str(order.get("timeInForce", "")), str(order.get("type", "")))
-    whole = "price" in order and "origQty" in order and "executedQty" in order
+    qty = order.get("origQty", order.get("qty"))  # spot's amended orders have the short name
+    whole = "price" in order and "executedQty" in order and qty is not None
     return OrderNews(
         terms.number, client, str(_number(order, "orderId")),
         side_of(order["side"]) if "side" in order else 0,
         terms.price(order["price"]) if whole else 0,
-        terms.qty(order["origQty"]) if whole else 0,
+        terms.qty(qty) if whole else 0,
         terms.qty(order["executedQty"]) if whole else None,
         status if isinstance(status, str) else "", _ending(str(status), kinds, ""), None,
         stamp * 1_000_000 if isinstance(stamp, int) else 0,

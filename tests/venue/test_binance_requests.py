@@ -61,7 +61,10 @@ def test_an_amend_counts_in_what_is_filled():
     assert (params["quantity"], params["price"], params["side"]) == ("0.007", "61000.1", "BUY")
     assert params["origClientOrderId"] == "abc"
     reduce = SPOT.amend(SPOT_BTC, request(qty=1_000_000), "abc", 500_000)
-    assert reduce == {"symbol": "BTCUSDT", "newQty": "0.01500000", "origClientOrderId": "abc"}
+    assert reduce == {
+        "symbol": "BTCUSDT", "newQty": "0.01500000", "origClientOrderId": "abc",
+        "newClientOrderId": "abc",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("tick", "text"), [(1, "0.1"), (10, "1.0"), (618_370, "61837.0")])

@@ -20,6 +20,7 @@ import orjson
 
 from .errors import DataError, NoDataError, VenueError
 from .instrument import Instrument
+from .raw_tape import read_header
 from .streams import Record, Text
 from .venue import decoder
 
@@ -128,6 +129,10 @@ def _look_raw(path: Path, text: Text, chunk: bytes) -> Capture:
             stamp, _, frame = line.partition(b" ")
             if not capture.ts_first_ns:
                 capture.ts_first_ns = int(stamp) * 10 ** (19 - len(stamp))
+                if item := _named(path, frame):  # our own recorder's: nothing is guessed
+                    capture.hold(item.venue, item.symbol)
+                    capture.answers[item.venue] = {item.symbol: item}
+                    return capture
             for venue, symbol in _about(frame):
                 capture.hold(venue, symbol)
         if capture.listing or not (chunk := text.next_chunk()):
@@ -138,6 +143,14 @@ def _look_raw(path: Path, text: Text, chunk: bytes) -> Capture:
             todo="mmcore reads captures of Binance, Bybit and Hyperliquid streams",
         )  # fmt: skip
     return capture
+
+
+def _named(path: Path, frame: bytes) -> Instrument | None:
+    """The instrument that the first frame of a file names, where our own recorder wrote it."""
+    try:
+        return read_header(frame)
+    except ValueError as error:
+        raise DataError(str(error), file=path, line=1, todo="fetch the file again") from None
 
 
 def _about(frame: bytes) -> Iterator[tuple[str, str]]:

@@ -293,7 +293,7 @@ def tape(ctx: click.Context) -> None:
 @json_option
 def info(file: str, as_json: bool) -> None:
     """Say what FILE holds: instruments, time, messages, damage."""
-    from .sources import tape_facts
+    from .tape_info import tape_facts
 
     facts = tape_facts(file)
     _say({**facts, "next": "name it in [market] files, then python -m mmcore run"}, as_json=as_json)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .errors import ConfigError
 from .instrument import Instrument
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from .schema import Config, InstrumentConfig
     from .synthetic import SyntheticSource
     from .tape import Source, TapeSource
-    from .venue import Rows
 
 
 def source_of(config: Config, *, seconds: float) -> Source:
@@ -69,55 +67,3 @@ def _wanted(item: InstrumentConfig) -> Instrument | tuple[str, str]:
 
 def _overrides(item: InstrumentConfig) -> bool:
     return any(getattr(item.spec, name) is not None for name in item.spec.__struct_fields__)
-
-
-def tape_facts(file: str) -> dict[str, Any]:
-    """What a recording holds, read to its end: for ``mmcore tape info``.
-
-    Raises DataError where it cannot be read.
-    """
-    from datetime import UTC, datetime
-
-    import numpy as np
-
-    from .events import Flag, Kind
-    from .tape import TapeSource
-
-    with closing(TapeSource([file])) as source:
-        counts = np.zeros((len(source.instruments), len(Kind)), np.int64)
-        snapshots, first_ns, last_ns = 0, 0, 0
-        while (block := source.next_block()) is not None:
-            heads = block[_heads(block)]
-            np.add.at(counts, (heads["instrument"], heads["kind"]), 1)
-            snapshots += int(np.count_nonzero(heads["flags"] & Flag.SNAPSHOT))
-            first_ns = first_ns or int(heads["ts_local_ns"][0])
-            last_ns = int(heads["ts_local_ns"][-1])
-        names = [kind.name.lower() for kind in Kind]
-        held = [
-            f"{item}: "
-            + (", ".join(f"{n} {name}" for n, name in zip(row, names, strict=True) if n) or "none")
-            for item, row in zip(source.instruments, counts.tolist(), strict=True)
-        ]
-        begin = datetime.fromtimestamp(first_ns / 1e9, UTC).isoformat(timespec="milliseconds")
-        return {
-            "file": file,
-            "clock": source.clock,
-            "begins": begin,
-            "seconds": round((last_ns - first_ns) / 1e9, 3),
-            "events": held,
-            "snapshots": snapshots,
-            "damaged_records": source.problem_count,
-            "damage": [str(problem) for problem in source.problems[:10]],
-        }
-
-
-def _heads(block: Rows) -> list[int]:
-    """Indexes of the rows that begin a message."""
-    from .events import Kind, rows_of
-
-    kinds, bids, asks = (block[name].tolist() for name in ("kind", "n_bids", "n_asks"))
-    heads, row = [], 0
-    while row < len(kinds):
-        heads.append(row)
-        row += 1 + (rows_of(bids[row] + asks[row]) if kinds[row] == Kind.DEPTH else 0)
-    return heads

@@ -242,4 +242,4 @@ class Rest:
             await asyncio.sleep(0)
 
 
-__all__ = ["RECV_WINDOW_MS", "Answer", "Rest", "Writer", "Written"]
+__all__ = ["Answer", "Rest", "Writer", "Written"]

@@ -291,14 +291,6 @@ def balances(rows: Iterable[Mapping[str, Any]]) -> dict[str, Balance]:
 
 
 __all__ = [
-    "CATEGORIES",
-    "CLOCK_CODES",
-    "CODES",
-    "DRAINING",
-    "MS",
-    "SERVERS",
-    "SIDE_TEXT",
-    "TIF_TEXT",
     "Funding",
     "OrderNews",
     "Servers",

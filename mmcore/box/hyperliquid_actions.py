@@ -16,6 +16,7 @@ from .orders import Ending, NewOrder, Order, Refusal, RefusalKind, Status
 
 BATCH_MAX = 1_000  # items of one action
 SCHEDULE_AHEAD_MS = 5_000
+FAR_PERCENT = 80  # a price may be so far from the mark
 EXPIRED_COST = 5  # requests that an action costs which came after its own expiry
 RESERVED_PRICE = 50_000  # quanta of USDC per reserved request
 DEFAULT = {"status": "ok", "response": {"type": "default"}}
@@ -150,6 +151,8 @@ class Actions:
         floor = wanted.floor
         if wanted.text or floor is None:
             return {"error": f"{wanted.text} asset={wanted.asset}"}
+        if _is_far(floor, wanted.tick):
+            return {"error": forms.refusal(RefusalKind.PRICE_BAND, floor, wanted.asset)}
         new = NewOrder(
             floor=floor,
             side=wanted.side,
@@ -372,6 +375,12 @@ def _tick(floor: Floor, text: object) -> tuple[int, str]:
     return tick, ""
 
 
+def _is_far(floor: Floor, tick: int) -> bool:
+    """Whether a price is too far from the mark, on whichever side."""
+    mark, price = floor.mark, forms.quanta(floor, tick)
+    return mark > 0 and abs(price - mark) * 100 > mark * FAR_PERCENT
+
+
 def _qty(floor: Floor, text: object) -> tuple[int, str]:
     """Units of a size, and what speaks against it."""
     qty = forms.scaled(text, floor.instrument.qty_decimals)
@@ -387,6 +396,8 @@ def _foreseen(wanted: Wanted) -> RefusalKind | None:
     least = forms.scaled(floor.instrument.min_notional, 8) or 0
     if floor.notional(wanted.tick, wanted.qty) < least and not wanted.reduce_only:
         return RefusalKind.NOTIONAL
+    if _is_far(floor, wanted.tick):
+        return RefusalKind.PRICE_BAND
     other = floor.best(-wanted.side)
     crosses = other is not None and (wanted.tick - other[0]) * wanted.side >= 0
     return RefusalKind.POST_ONLY if crosses and wanted.tif == "Alo" else None

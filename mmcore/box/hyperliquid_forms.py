@@ -89,6 +89,12 @@ def price(floor: Floor, tick: int) -> str:
     return decimal_text(tick * mul, decimals)
 
 
+def quanta(floor: Floor, tick: int) -> int:
+    """The price of a tick in quanta of the quote currency."""
+    _, decimals, mul, _, _ = floor.instrument.scale()
+    return int(tick * mul * 10 ** (QUANTA_DECIMALS - decimals))
+
+
 def size(floor: Floor, qty: int) -> str:
     """A quantity of so many units."""
     return decimal_text(qty, floor.instrument.qty_decimals)

@@ -70,7 +70,7 @@ class FuturesAccount:
     # -- balances
 
     def balance(self, ask: Ask) -> Any:
-        wallet = self.desk.box.balances.wallet(ask.who, self.desk.wallet)
+        wallet = self.desk.told(ask.who)
         settle = ask.who.settle(self.desk.wallet)
         answers = []
         for asset, held in sorted(wallet.balances.items()):
@@ -116,7 +116,7 @@ class FuturesAccount:
         }
 
     def _totals(self, account: Account) -> dict[str, str]:
-        wallet = self.desk.box.balances.wallet(account, self.desk.wallet)
+        wallet = self.desk.told(account)
         settle = account.settle(self.desk.wallet)
         margin = wallet.margin()
         held = money_text(wallet.balances.get(settle, 0))
@@ -136,7 +136,7 @@ class FuturesAccount:
         }
 
     def _assets(self, account: Account) -> list[dict[str, Any]]:
-        wallet = self.desk.box.balances.wallet(account, self.desk.wallet)
+        wallet = self.desk.told(account)
         settle = account.settle(self.desk.wallet)
         assets = []
         for asset, held in sorted(wallet.balances.items()):

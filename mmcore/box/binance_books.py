@@ -9,6 +9,7 @@ spans it.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .floor import Floor, Levels
@@ -111,13 +112,15 @@ class Cursor:
 
 
 class Prints:
-    """The prints of one floor, single and gathered."""
+    """The prints of one floor, gathered.  before: those that there were already."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: Iterable[Trade] = ()) -> None:
         self.aggregates: deque[Aggregate] = deque(maxlen=PRINTS)
         self._open: Aggregate | None = None
         self._taker = 0
         self._n = 0
+        for trade in before:
+            self.add(trade)
 
     def add(self, trade: Trade) -> Aggregate | None:
         """Take a print in; the aggregate that it closed, if any."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .accounts import Account
+from .accounts import Account, Wallet
 from .binance_access import (
     Access,
     check_clock,
@@ -161,6 +161,10 @@ class Desk:
         """A client id for an order that came without one."""
         self._n_ids += 1
         return f"box{self.market}{self.box.options.seed}x{self._n_ids:010d}"
+
+    def told(self, account: Account) -> Wallet:
+        """The product's wallet as the account is told of it: to read figures from."""
+        return self.box.balances.wallet(account, self.wallet)
 
     def orders(self, account: Account, floor: Floor | None = None) -> list[Order]:
         """Open orders of this product, oldest first."""

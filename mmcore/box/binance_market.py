@@ -51,7 +51,7 @@ class MarketData:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.numbers = {floor: Numbers(floor) for floor in desk.by_floor}
-        self.prints = {floor: Prints() for floor in desk.by_floor}
+        self.prints = {floor: Prints(floor.trades) for floor in desk.by_floor}
         self.fundings = Fundings()
 
     def routes(self) -> Mapping[tuple[str, str], Route]:

@@ -228,7 +228,7 @@ class Spot:
 
     def account(self, ask: Ask) -> Any:
         account = ask.who
-        wallet = self.desk.box.balances.wallet(account, self.desk.wallet)
+        wallet = self.desk.told(account)
         terms = next(iter(self.desk.terms.values()))
         maker, taker = account.fee_rates[terms.floor]
         balances = [

@@ -40,7 +40,12 @@ def money_text(quanta: int, decimals: int = 8) -> str:
         quotient, rest = divmod(abs(quanta), scale)
         quotient += rest * 2 > scale or (rest * 2 == scale and quotient % 2 == 1)
         quanta = quotient if quanta >= 0 else -quotient
-    sign, digits = "-" if quanta < 0 else "", str(abs(quanta)).rjust(decimals + 1, "0")
+    return scaled_text(quanta, decimals)
+
+
+def scaled_text(scaled: int, decimals: int) -> str:
+    """An integer of so many decimals as a decimal string: (12345, 2) is "123.45"."""
+    sign, digits = "-" if scaled < 0 else "", str(abs(scaled)).rjust(decimals + 1, "0")
     return sign + (f"{digits[:-decimals]}.{digits[-decimals:]}" if decimals else digits)
 
 
@@ -74,14 +79,16 @@ class Terms:
             self.price_decimals = max(item.price_decimals, USDM_PRICE_DECIMALS_MIN)
             self.qty_decimals = item.qty_decimals
         self.max_price = self._tick * TICKS_MAX
+        self._price_step = int(self._tick.scaleb(self.price_decimals))
+        self._qty_step = int(10 ** (self.qty_decimals - item.qty_decimals))
 
     def price(self, tick: int) -> str:
         """A price in ticks, as the venue writes it."""
-        return padded(self.instrument.price_text(tick), self.price_decimals)
+        return scaled_text(tick * self._price_step, self.price_decimals)
 
     def qty(self, units: int) -> str:
         """A quantity in units, as the venue writes it."""
-        return padded(self.instrument.quantity_text(units), self.qty_decimals)
+        return scaled_text(units * self._qty_step, self.qty_decimals)
 
     def levels(self, side: Sequence[tuple[int, int]]) -> list[list[str]]:
         """Levels of a book as pairs of texts."""
@@ -296,4 +303,5 @@ __all__ = [
     "fixed",
     "money_text",
     "padded",
+    "scaled_text",
 ]

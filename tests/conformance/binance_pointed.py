@@ -1,0 +1,87 @@
+"""python-binance and ccxt, pointed at a box on loopback; nothing else about them is changed."""
+
+import asyncio
+import contextlib
+
+from binance import AsyncClient, BinanceSocketManager
+
+from mmcore.box.server import Box
+
+DEADLINE_S = 20
+
+
+def run(test, **choices):
+    """Run a coroutine function of (box), bounded in time."""
+
+    async def main():
+        async with asyncio.timeout(DEADLINE_S), Box.open(**choices) as box:
+            return await test(box)
+
+    return asyncio.run(main())
+
+
+def account(box, n=0):
+    return box.exchange.accounts_of("binance")[n]
+
+
+@contextlib.asynccontextmanager
+async def python_binance(box, n=0):
+    """An AsyncClient of one account, and its socket manager's class with the box's addresses."""
+    http, ws = f"http://127.0.0.1:{box.port}", f"ws://127.0.0.1:{box.port}"
+
+    class Client(AsyncClient):
+        API_URL = f"{http}/api"
+        MARGIN_API_URL = f"{http}/sapi"
+        FUTURES_URL = f"{http}/fapi"
+        FUTURES_DATA_URL = f"{http}/futures/data"
+        WS_API_URL = f"{ws}/ws-api/v3"
+        WS_FUTURES_URL = f"{ws}/ws-fapi/v1"
+
+    class Streams(BinanceSocketManager):
+        STREAM_URL = f"{ws}/"
+        FSTREAM_URL = f"{ws}/"
+
+    who = account(box, n).credentials
+    client = await Client.create(who.key, who.secret)
+    try:
+        yield client, Streams(client)
+    finally:
+        await client.ws_future.close()
+        await client.close_connection()
+
+
+@contextlib.asynccontextmanager
+async def ccxt_client(box, make, n=0):
+    """A ccxt.pro exchange of one account, every address of it mapped to the box."""
+    who = account(box, n).credentials
+    client = make({"apiKey": who.key, "secret": who.secret, "enableRateLimit": False})
+    client.urls["api"] = here(client.urls["api"], box.port)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def here(url, port):
+    """The same path on the box; a spot stream keeps its host's name as the path's first part."""
+    if isinstance(url, dict):
+        return {name: here(each, port) for name, each in url.items()}
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    if scheme == "wss" and host.startswith("stream."):
+        path = f"stream/{path}"
+    return f"{scheme.removesuffix('s')}://127.0.0.1:{port}{slash}{path}"
+
+
+def price_near(box, ticks, symbol="BTCUSDT", venue="binance-usdm"):
+    """A price so many ticks above the best bid."""
+    floor = box.exchange.floor(venue, symbol)
+    return floor.instrument.price_text(floor.best(1)[0] + ticks)
+
+
+async def until(receive, wanted):
+    """The first message that ``wanted`` accepts."""
+    while True:
+        message = await receive()
+        if wanted(message):
+            return message

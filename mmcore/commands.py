@@ -280,6 +280,23 @@ def venue(tapes: tuple[str, ...], log_level: str | None, **choices: Any) -> int:
     return run(tapes, log_level=log_level, **choices)
 
 
+@mmcore.command()
+@click.argument("config")
+@click.option("--seconds", default=0.0, type=click.FloatRange(0, 1e8), help="0: until Ctrl-C.")
+@click.option("--directory", default="tapes", help="Where the files go (default tapes).")
+@json_option
+def record(config: str, seconds: float, directory: str, as_json: bool) -> int:
+    """Record the public data of CONFIG's instruments, frame by frame."""
+    from pathlib import Path
+
+    from .config import load
+
+    loaded = load(config)
+    from .record import record_config
+
+    return record_config(loaded, Path(directory), seconds=seconds, as_json=as_json)
+
+
 @mmcore.group(cls=Commands, invoke_without_command=True)
 @click.pass_context
 def tape(ctx: click.Context) -> None:

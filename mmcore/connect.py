@@ -124,18 +124,21 @@ async def connect(
     keys: Mapping[str, Keys],
     ids: ClientIds | None,
     clock: Callable[[], int],
+    alone: bool = False,
 ) -> Connections:
     """Start the box where one is asked for, make the gateways and prepare them, all at once.
 
     keys: of :func:`keys_for`.  ids: for orders; None listens to public data only.  clock: receive
-    time, ns.  Raises MmcoreError for whatever keeps trading from working; nothing is left open.
+    time, ns.  alone: a gateway for each instrument.  Raises MmcoreError for whatever keeps trading
+    from working; nothing is left open.
     """
     connections = Connections()
     try:
         if config.environment == "loopback":
             connections.box = await Loopback.start(config)
         setups = [
-            _setup(config, venue, keys, ids, clock, connections.box) for venue in _venues(config)
+            _setup(config, numbers, keys, ids, clock, connections.box)
+            for numbers in _groups(config, alone=alone)
         ]
         gateways = [_gateway(setup) for setup in setups]
         prepared = await _all_prepared(gateways, setups, connections, config)
@@ -147,31 +150,37 @@ async def connect(
     return connections
 
 
-def _venues(config: Config) -> list[str]:
-    return list(dict.fromkeys(item.venue for item in config.instruments))
+def _groups(config: Config, *, alone: bool) -> list[tuple[int, ...]]:
+    """Numbers of the instruments of each gateway: those of a venue, or every one by itself."""
+    groups: dict[object, tuple[int, ...]] = {}
+    for i, item in enumerate(config.instruments):
+        key = i if alone else item.venue
+        groups[key] = (*groups.get(key, ()), i)
+    return list(groups.values())
 
 
 def _setup(
     config: Config,
-    venue: str,
+    numbers: tuple[int, ...],
     keys: Mapping[str, Keys],
     ids: ClientIds | None,
     clock: Callable[[], int],
     box: Loopback | None,
 ) -> Setup:
-    mine = [(i, item) for i, item in enumerate(config.instruments) if item.venue == venue]
+    mine = [config.instruments[number] for number in numbers]
+    venue = mine[0].venue
     own_keys = None
     if ids is not None:
         own_keys = keys[venue] if box is None else box.keys(venue)
     return Setup(
         venue=venue,
-        symbols=tuple(item.symbol for _, item in mine),
-        numbers=tuple(i for i, _ in mine),
+        symbols=tuple(item.symbol for item in mine),
+        numbers=numbers,
         environment=config.environment,
         base="" if box is None else box.base,
         keys=own_keys,
         ids=ids,
-        leverage=tuple(_leverage(item) for _, item in mine),
+        leverage=tuple(_leverage(item) for item in mine),
         stream=config.live.stream,
         order_entry=config.live.order_entry,
         clock=clock,

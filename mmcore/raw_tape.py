@@ -1,8 +1,8 @@
 """Raw frames to disk: lines of receive time and frame, compressed, a new file every hour.
 
 A file is one instrument's frames in order of receive time, REST snapshots among them, so that its
-depth chain can be rebuilt.  Its first line says which instrument that is, with every figure that the
-venue gave, so nothing has to be guessed when it is read back::
+depth chain can be rebuilt.  Its first line says which instrument that is, with every figure that
+the venue gave, so nothing has to be guessed when it is read back::
 
     1795245593064496571 {"mmcore":"recording","version":1,"instrument":{"venue":"bybit-spot",...}}
     1795245593071103223 {"topic":"orderbook.200.BTCUSDT",...}

@@ -11,7 +11,6 @@ from mmcore.box.dialects import Reply, Request
 from mmcore.box.options import Options
 from mmcore.box.server import Box
 
-
 ACCOUNTS = 60
 
 

@@ -2,10 +2,16 @@
 
 import asyncio
 import contextlib
+import warnings
 
-from binance import AsyncClient, BinanceSocketManager
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of the client's own imports
+    from binance import AsyncClient, BinanceSocketManager
+    from binance.exceptions import BinanceAPIException
 
 from mmcore.box.server import Box
+
+__all__ = ["BinanceAPIException"]
 
 DEADLINE_S = 20
 
@@ -43,11 +49,26 @@ async def python_binance(box, n=0):
 
     who = account(box, n).credentials
     client = await Client.create(who.key, who.secret)
+    hurry(client.ws_future)
+    hurry(client.ws_api)
     try:
         yield client, Streams(client)
     finally:
         await client.ws_future.close()
         await client.close_connection()
+
+
+def hurry(stream):
+    """Let a silent stream end soon: the client looks for the end only as often as this says."""
+    stream.TIMEOUT = 0.4
+
+
+@contextlib.asynccontextmanager
+async def listening(stream):
+    """A stream of the socket manager, open."""
+    hurry(stream)
+    async with stream:
+        yield stream
 
 
 @contextlib.asynccontextmanager

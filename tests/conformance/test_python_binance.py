@@ -5,16 +5,16 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-from binance.exceptions import BinanceAPIException
 
 _spec = importlib.util.spec_from_file_location(
     "binance_pointed", Path(__file__).parent / "binance_pointed.py"
 )
 pointed = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(pointed)
-near, python_binance, run, until = (
-    pointed.price_near, pointed.python_binance, pointed.run, pointed.until,
+listening, near, python_binance, run, until = (
+    pointed.listening, pointed.price_near, pointed.python_binance, pointed.run, pointed.until,
 )  # fmt: skip
+BinanceAPIException = pointed.BinanceAPIException
 
 
 def bid(box, **changes):
@@ -201,7 +201,9 @@ def test_futures_book_stays_the_venues_own():
     async def test(box):
         async with python_binance(box) as (client, streams):
             name = "btcusdt@depth@100ms"
-            async with streams.futures_multiplex_socket([name], category="public") as stream:
+            async with listening(
+                streams.futures_multiplex_socket([name], category="public")
+            ) as stream:
 
                 async def receive():
                     message = await stream.recv()
@@ -236,14 +238,16 @@ def test_futures_market_streams_and_their_categories():
     async def test(box):
         async with python_binance(box) as (_, streams):
             names = ["btcusdt@aggTrade", "btcusdt@markPrice@1s"]
-            async with streams.futures_multiplex_socket(names) as stream:
+            async with listening(streams.futures_multiplex_socket(names)) as stream:
                 seen = set()
                 while len(seen) < 2:
                     message = await stream.recv()
                     seen.add(message["stream"])
                 assert seen == set(names)
             names = ["btcusdt@bookTicker", "btcusdt@aggTrade", "btcusdt@depth5@100ms"]
-            async with streams.futures_multiplex_socket(names, category="public") as stream:
+            async with listening(
+                streams.futures_multiplex_socket(names, category="public")
+            ) as stream:
                 seen = set()
                 for _ in range(60):
                     seen.add((await stream.recv())["stream"])
@@ -255,7 +259,7 @@ def test_futures_market_streams_and_their_categories():
 def test_futures_user_stream():
     async def test(box):
         async with python_binance(box) as (client, streams):
-            async with streams.futures_user_socket() as stream:
+            async with listening(streams.futures_user_socket()) as stream:
                 await client.futures_create_order(**bid(box, newClientOrderId="u1"))
                 event = await until(stream.recv, lambda m: m["e"] == "ORDER_TRADE_UPDATE")
                 assert (event["o"]["c"], event["o"]["x"], event["o"]["X"]) == ("u1", "NEW", "NEW")
@@ -278,7 +282,7 @@ def test_futures_user_stream():
 def test_a_listen_key_that_runs_out_says_so():
     async def test(box):
         async with python_binance(box) as (_, streams):
-            async with streams.futures_user_socket() as stream:
+            async with listening(streams.futures_user_socket()) as stream:
                 event = await stream.recv()
                 assert event["e"] == "listenKeyExpired"
 
@@ -322,7 +326,7 @@ def test_spot_rest():
 def test_spot_book_follows_its_own_rule():
     async def test(box):
         async with python_binance(box) as (client, streams):
-            async with streams.depth_socket("BTCUSDT", interval=100) as stream:
+            async with listening(streams.depth_socket("BTCUSDT", interval=100)) as stream:
                 book = Book(spot=True)
                 await book.begin(
                     lambda: client.get_order_book(symbol="BTCUSDT", limit=1000), stream.recv
@@ -336,7 +340,7 @@ def test_spot_book_follows_its_own_rule():
 def test_spot_user_stream_and_request_socket():
     async def test(box):
         async with python_binance(box) as (client, streams):
-            async with streams.user_socket() as stream:
+            async with listening(streams.user_socket()) as stream:
                 order = await client.ws_create_order(**spot_bid(box, newClientOrderId="w1"))
                 report = await until(stream.recv, lambda m: m["e"] == "executionReport")
                 assert (report["c"], report["x"], report["i"]) == ("w1", "NEW", order["orderId"])

@@ -18,6 +18,7 @@ from .bybit_tell import (
     order_message,
     position_row,
     stamp,
+    status,
 )
 from .bybit_words import (
     EMPTY_CATEGORIES,
@@ -107,11 +108,10 @@ class Books:
             found = [order for order in found if order.id == number]
         elif link:
             found = [order for order in found if order.client_id == link]
-        page, cursor = _cut(found, params, lambda order: order.id, most=50, default=20)
-        rows = [self.order_row(order) for order in page]
         if wanted:
-            rows = [row for row in rows if row["orderStatus"] == wanted]
-        return _page(category, rows, cursor)
+            found = [order for order in found if status(order, self.rejected) == wanted]
+        page, cursor = _cut(found, params, lambda order: order.id, most=50, default=20)
+        return _page(category, [self.order_row(order) for order in page], cursor)
 
     # -- executions
 

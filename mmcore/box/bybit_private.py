@@ -109,9 +109,9 @@ class Private:
             line.ws.send({**pong, "op": "pong", "args": [stamp], "conn_id": line.conn_id}, "ack")
         elif op == "auth":
             self._auth(watcher, frame, req_id)
-        elif op in {"subscribe", "unsubscribe"}:
+        elif isinstance(op, str) and op in {"subscribe", "unsubscribe"}:
             if watcher.account is None:
-                line.say(str(op), req_id, ok=False, text="Request not authorized")
+                line.say(op, req_id, ok=False, text="Request not authorized")
             elif op == "subscribe":
                 self._subscribe(watcher, frame, req_id)
             else:

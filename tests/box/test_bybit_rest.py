@@ -206,8 +206,8 @@ def test_a_link_id_is_used_once_and_for_ever(caller, category, code):
 
 
 def test_a_post_only_order_that_would_take_is_acknowledged_and_dies(caller):
-    ask = caller.public("/v5/market/tickers", category="linear", symbol="BTCUSDT")
-    price = ask["result"]["list"][0]["ask1Price"]
+    place = caller.dialect.desk.places["linear", "BTCUSDT"]
+    price = place.listed.price(place.floor.best(-1)[0] + 500)
     answer = caller.place(price=price, orderLinkId="taker")
     assert answer["retCode"] == 0
     row = caller.orders(orderLinkId="taker")[0]

@@ -384,6 +384,7 @@ def test_refused_private_subscriptions(args):
 # -- the dead man's switch ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_dead_mans_switch_fires_when_the_last_line_is_gone():
     async def test(box, connect):
         made = dialect(box)

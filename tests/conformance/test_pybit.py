@@ -213,6 +213,7 @@ def test_headers_of_limits(box):
     client.client.close()
 
 
+@pytest.mark.slow
 def test_a_limit_is_waited_for():
     """pybit sleeps until the stamp that it is told, and gets through."""
     with _module.served(limits_scale=1.0) as box:

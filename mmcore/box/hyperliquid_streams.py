@@ -150,6 +150,8 @@ class Streams:
         said = {"method": "subscribe", "subscription": shown}
         link.send({"channel": "subscriptionResponse", "data": said}, "ack", now_ns)
         self.flush()  # what came before is not for this subscription
+        if len(self._of[key]) == 1 and key[0] in PUBLIC:
+            self._put_off(key, now_ns)
         first = self._first(key)
         if first is not None:
             link.send(self._message(key, first), self._stream(key), now_ns)
@@ -318,9 +320,11 @@ class Streams:
             self._said[key] = best
         elif now_ns < self._due.get(key, 0):
             return
-        else:
-            self._due[key] = now_ns + (BOOK_NS if kind == "l2Book" else SLOW_NS)
+        self._put_off(key, now_ns)
         self._send(key, self._market(key))
+
+    def _put_off(self, key: Key, now_ns: int) -> None:
+        self._due[key] = now_ns + (BOOK_NS if key[0] == "l2Book" else SLOW_NS)
 
     def flush(self) -> None:
         """Tell what has happened to accounts, and the prints."""

@@ -246,7 +246,10 @@ def test_settings(desk):
     assert desk.trade.schedule_cancel(soon + 60_000) == default
     assert desk.trade.schedule_cancel(None) == default
     assert desk.trade.noop(soon - 9_000) == default
-    assert desk.trade.noop(soon - 9_000)["response"] == f"Invalid nonce: duplicate nonce {soon - 9_000}"
+    assert (
+        desk.trade.noop(soon - 9_000)["response"]
+        == f"Invalid nonce: duplicate nonce {soon - 9_000}"
+    )
     desk.trade.set_expires_after(soon - 1)
     late = desk.trade.cancel("BTC", 1)
     desk.trade.set_expires_after(None)

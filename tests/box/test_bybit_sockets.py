@@ -12,6 +12,7 @@ import pytest
 
 from mmcore.box.bybit_auth import sign
 from mmcore.box.bybit_book import EVERY_MS
+from mmcore.box.faults import Do, Fault
 from mmcore.box.server import Box
 
 _spec = importlib.util.spec_from_file_location(
@@ -495,5 +496,67 @@ def test_refused_requests_of_order_entry(frame, code):
             stamp = str(box.clock.now_ns() // 10**6)
             answer = await peer.ask(**{"header": {"X-BAPI-TIMESTAMP": stamp}, **frame})
             assert answer["retCode"] == code
+
+    run(test)
+
+
+# -- funding, and what scripts do --------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_funding_is_an_execution_and_a_settlement():
+    async def test(box, connect):
+        async with connect("/v5/private") as peer:
+            await peer.auth()
+            await peer.ask(op="subscribe", args=["execution", "wallet"])
+            taken = caller(box).order(orderType="Market", timeInForce="IOC", qty="1")
+            del taken["price"]
+            await rest(box, "/v5/order/create", **taken)
+            paid = await peer.until(
+                lambda got: (
+                    got.get("topic") == "execution" and got["data"][0]["execType"] == "Funding"
+                )
+            )
+            (row,) = paid["data"]
+            assert Fraction(row["execFee"]) > 0  # a long pays
+            account = box.exchange.accounts_of("bybit")[0]
+            assert round(Fraction(row["execFee"]) * 10**8) == -account.payments[0].quanta
+            books = dialect(box).books
+            log = books.transactions(account, {"type": "SETTLEMENT"})["list"]
+            assert log[-1]["funding"] == f"-{row['execFee']}"
+            listed = books.executions(account, {"category": "linear", "execType": "Funding"})
+            assert row["execId"] in {one["execId"] for one in listed["list"]}
+            assert books.market.tapes[account.payments[0].floor].funding
+
+    run(test, funding_s=2)
+
+
+def test_a_scripted_race_fills_an_order_before_its_cancel():
+    async def test(box, connect):
+        box.faults.apply(Fault(do=Do.RACE, where="order", venue="bybit"))
+        place = dialect(box).desk.places["linear", "BTCUSDT"]
+        order = caller(box).order(price=place.listed.price(place.floor.best(1)[0] - 300))
+        await rest(box, "/v5/order/create", **order)
+        target = {key: order[key] for key in ("category", "symbol", "orderLinkId")}
+        answer = await rest(box, "/v5/order/cancel", **target)
+        assert answer["retCode"] == 110001
+        account = box.exchange.accounts_of("bybit")[0]
+        assert account.history[-1].status == "FILLED"
+
+    run(test)
+
+
+def test_scripted_failures_of_order_entry():
+    async def test(box, connect):
+        async with connect("/v5/trade") as peer:
+            await peer.auth()
+            box.faults.apply(Fault(do=Do.REPLY, where="call:order", status=429))
+            box.faults.apply(Fault(do=Do.UNKNOWN_503, where="call:cancel"))
+            order = caller(box).order(orderLinkId="f")
+            assert (await peer.order("order.create", order, reqId="1"))["retCode"] == 10429
+            assert (await peer.order("order.create", order, reqId="2"))["retCode"] == 0
+            target = {key: order[key] for key in ("category", "symbol", "orderLinkId")}
+            assert (await peer.order("order.cancel", target, reqId="3"))["retCode"] == 10000
+            assert (await peer.order("order.cancel", target, reqId="4"))["retCode"] == 110001
 
     run(test)

@@ -89,7 +89,7 @@ class Connections:
 
 
 def keys_for(config: Config, environ: Mapping[str, str], *, live: bool) -> dict[str, Keys]:
-    """Keys by venue, for orders at a test-net; none are needed elsewhere.
+    """Keys by venue, for orders at a test-net or at a box that runs already; else none are needed.
 
     live: whether the command line said --live.  Before any network: raises UsageError where orders
     would go to a test-net and it did not, or where it did for a run on paper; ConfigError as
@@ -105,9 +105,9 @@ def keys_for(config: Config, environ: Mapping[str, str], *, live: bool) -> dict[
                 todo='set mode = "live", or leave --live out',
             )
         return {}
-    if config.environment == "loopback":
+    if config.environment == "loopback" and config.live.box is None:
         return {}
-    if not live:
+    if not live and config.environment != "loopback":
         raise UsageError(
             f"orders would go to the {config.environment}",
             where=where,
@@ -135,7 +135,7 @@ async def connect(
     connections = Connections()
     try:
         if config.environment == "loopback":
-            connections.box = await Loopback.start(config)
+            connections.box = await Loopback.start(config) if not config.live.box else None
         setups = [
             _setup(config, numbers, keys, ids, clock, connections.box)
             for numbers in _groups(config, alone=alone)
@@ -177,7 +177,7 @@ def _setup(
         symbols=tuple(item.symbol for item in mine),
         numbers=numbers,
         environment=config.environment,
-        base="" if box is None else box.base,
+        base=config.live.box or "" if box is None else box.base,
         keys=own_keys,
         ids=ids,
         leverage=tuple(_leverage(item) for item in mine),

@@ -6,6 +6,7 @@ price is judged by ``python -m mmcore check`` (:mod:`mmcore.check`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from .symbols import CONNECTED_VENUES, SYMBOLS
 
 DEPTHS_MAX = 8  # depths that the signals keep
 BPS = 10_000.0
+LOOPBACK_PLACE = re.compile(r"(?:127\.0\.0\.1|localhost):\d{1,5}")
 
 LIVE_REFUSED = (
     "main-net orders are refused by this version: its work on order truth and safety (durable "
@@ -136,8 +138,10 @@ def _live(config: Config, data: dict[str, Any]) -> Iterator[Contradiction]:
         return
     if config.mode == "live":
         yield from _orders(config, data)
+    if config.live.box is not None:
+        yield from _box(config)
     if config.live.keys_file is not None and (
-        config.mode == "paper" or config.live.environment == "loopback"
+        config.mode == "paper" or (config.live.environment == "loopback" and not config.live.box)
     ):
         needless = (
             "public data need no keys" if config.mode == "paper" else "it has keys of its own"
@@ -147,6 +151,23 @@ def _live(config: Config, data: dict[str, Any]) -> Iterator[Contradiction]:
             f"read only where orders go to a test-net: {needless}",
             "remove keys_file",
             (mode, environment),
+        )
+
+
+def _box(config: Config) -> Iterator[Contradiction]:
+    place: Path = ("live", "box")
+    if config.live.environment != "loopback":
+        yield Contradiction(
+            place,
+            'read only with environment = "loopback"',
+            "remove box",
+            (("live", "environment"),),
+        )
+    elif not LOOPBACK_PLACE.fullmatch(config.live.box or ""):
+        yield Contradiction(
+            place,
+            "the address that `python -m mmcore venue` printed, on this machine",
+            'box = "127.0.0.1:8765"',
         )
 
 

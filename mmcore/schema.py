@@ -57,6 +57,14 @@ class LiveConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             auto='mainnet for public data on paper; needed with mode = "live"',
         ),
     ] = None
+    box: Annotated[
+        str | None,
+        Key(
+            "host:port",
+            "a box that runs already; its keys as for a test-net",
+            auto="one of its own",
+        ),
+    ] = None
     stream: Annotated[
         Literal["own", "client"], Key("choice", "client: the sockets of the vendor's library")
     ] = "own"

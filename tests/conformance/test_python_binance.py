@@ -59,8 +59,8 @@ class Book:
         event = await receive()
         shot = await snapshot()
         last = shot["lastUpdateId"]
-        self.bids = {p: q for p, q in shot["bids"]}
-        self.asks = {p: q for p, q in shot["asks"]}
+        self.bids = dict(shot["bids"])
+        self.asks = dict(shot["asks"])
         while event["u"] < last + self.spot:
             event = await receive()
         assert event["U"] <= last + self.spot <= event["u"]
@@ -258,33 +258,37 @@ def test_futures_market_streams_and_their_categories():
 
 def test_futures_user_stream():
     async def test(box):
-        async with python_binance(box) as (client, streams):
-            async with listening(streams.futures_user_socket()) as stream:
-                await client.futures_create_order(**bid(box, newClientOrderId="u1"))
-                event = await until(stream.recv, lambda m: m["e"] == "ORDER_TRADE_UPDATE")
-                assert (event["o"]["c"], event["o"]["x"], event["o"]["X"]) == ("u1", "NEW", "NEW")
-                await client.futures_create_order(
-                    symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.010"
-                )
-                lite = await until(stream.recv, lambda m: m["e"] == "TRADE_LITE")
-                full = await until(stream.recv, lambda m: m["e"] == "ORDER_TRADE_UPDATE")
-                assert (full["o"]["x"], full["o"]["t"]) == ("TRADE", lite["t"])
-                assert full["o"]["N"] == "USDT" and float(full["o"]["n"]) > 0
-                moved = await until(stream.recv, lambda m: m["e"] == "ACCOUNT_UPDATE")
-                assert moved["a"]["P"][0]["pa"] == "0.010"
-                await client.futures_change_leverage(symbol="ETHUSDT", leverage=7)
-                config = await until(stream.recv, lambda m: m["e"] == "ACCOUNT_CONFIG_UPDATE")
-                assert config["ac"] == {"s": "ETHUSDT", "l": 7}
+        async with (
+            python_binance(box) as (client, streams),
+            listening(streams.futures_user_socket()) as stream,
+        ):
+            await client.futures_create_order(**bid(box, newClientOrderId="u1"))
+            event = await until(stream.recv, lambda m: m["e"] == "ORDER_TRADE_UPDATE")
+            assert (event["o"]["c"], event["o"]["x"], event["o"]["X"]) == ("u1", "NEW", "NEW")
+            await client.futures_create_order(
+                symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.010"
+            )
+            lite = await until(stream.recv, lambda m: m["e"] == "TRADE_LITE")
+            full = await until(stream.recv, lambda m: m["e"] == "ORDER_TRADE_UPDATE")
+            assert (full["o"]["x"], full["o"]["t"]) == ("TRADE", lite["t"])
+            assert full["o"]["N"] == "USDT" and float(full["o"]["n"]) > 0
+            moved = await until(stream.recv, lambda m: m["e"] == "ACCOUNT_UPDATE")
+            assert moved["a"]["P"][0]["pa"] == "0.010"
+            await client.futures_change_leverage(symbol="ETHUSDT", leverage=7)
+            config = await until(stream.recv, lambda m: m["e"] == "ACCOUNT_CONFIG_UPDATE")
+            assert config["ac"] == {"s": "ETHUSDT", "l": 7}
 
     run(test)
 
 
 def test_a_listen_key_that_runs_out_says_so():
     async def test(box):
-        async with python_binance(box) as (_, streams):
-            async with listening(streams.futures_user_socket()) as stream:
-                event = await stream.recv()
-                assert event["e"] == "listenKeyExpired"
+        async with (
+            python_binance(box) as (_, streams),
+            listening(streams.futures_user_socket()) as stream,
+        ):
+            event = await stream.recv()
+            assert event["e"] == "listenKeyExpired"
 
     run(test, listen_key_s=0.3)
 
@@ -325,36 +329,40 @@ def test_spot_rest():
 
 def test_spot_book_follows_its_own_rule():
     async def test(box):
-        async with python_binance(box) as (client, streams):
-            async with listening(streams.depth_socket("BTCUSDT", interval=100)) as stream:
-                book = Book(spot=True)
-                await book.begin(
-                    lambda: client.get_order_book(symbol="BTCUSDT", limit=1000), stream.recv
-                )
-                for _ in range(10):
-                    book.follow(await stream.recv())
+        async with (
+            python_binance(box) as (client, streams),
+            listening(streams.depth_socket("BTCUSDT", interval=100)) as stream,
+        ):
+            book = Book(spot=True)
+            await book.begin(
+                lambda: client.get_order_book(symbol="BTCUSDT", limit=1000), stream.recv
+            )
+            for _ in range(10):
+                book.follow(await stream.recv())
 
     run(test)
 
 
 def test_spot_user_stream_and_request_socket():
     async def test(box):
-        async with python_binance(box) as (client, streams):
-            async with listening(streams.user_socket()) as stream:
-                order = await client.ws_create_order(**spot_bid(box, newClientOrderId="w1"))
-                report = await until(stream.recv, lambda m: m["e"] == "executionReport")
-                assert (report["c"], report["x"], report["i"]) == ("w1", "NEW", order["orderId"])
-                held = await until(stream.recv, lambda m: m["e"] == "outboundAccountPosition")
-                locked = {each["a"]: float(each["l"]) for each in held["B"]}
-                assert locked["USDT"] == pytest.approx(float(report["q"]) * float(report["p"]))
-                await client.ws_cancel_order(
-                    symbol="BTCUSDT", orderId=order["orderId"], newClientOrderId="x1"
-                )
-                report = await until(stream.recv, lambda m: m["e"] == "executionReport")
-                assert (report["c"], report["C"], report["X"]) == ("x1", "w1", "CANCELED")
-                assert await code_of(
-                    client.ws_cancel_order(symbol="BTCUSDT", orderId=order["orderId"])
-                ) == -2011  # fmt: skip
+        async with (
+            python_binance(box) as (client, streams),
+            listening(streams.user_socket()) as stream,
+        ):
+            order = await client.ws_create_order(**spot_bid(box, newClientOrderId="w1"))
+            report = await until(stream.recv, lambda m: m["e"] == "executionReport")
+            assert (report["c"], report["x"], report["i"]) == ("w1", "NEW", order["orderId"])
+            held = await until(stream.recv, lambda m: m["e"] == "outboundAccountPosition")
+            locked = {each["a"]: float(each["l"]) for each in held["B"]}
+            assert locked["USDT"] == pytest.approx(float(report["q"]) * float(report["p"]))
+            await client.ws_cancel_order(
+                symbol="BTCUSDT", orderId=order["orderId"], newClientOrderId="x1"
+            )
+            report = await until(stream.recv, lambda m: m["e"] == "executionReport")
+            assert (report["c"], report["C"], report["X"]) == ("x1", "w1", "CANCELED")
+            assert await code_of(
+                client.ws_cancel_order(symbol="BTCUSDT", orderId=order["orderId"])
+            ) == -2011  # fmt: skip
 
     run(test)
 

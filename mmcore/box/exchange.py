@@ -102,6 +102,11 @@ class Exchange:
         """The floor of a venue ("binance-usdm") by symbol as the venue writes it, or None."""
         return self._by_name.get((venue, symbol))
 
+    def close(self) -> None:
+        """Let go of the files that the market is read from."""
+        for feed in self.feeds:
+            feed.close()
+
     def accounts_of(self, venue: str) -> list[Account]:
         """Accounts of "binance", "bybit" or "hyperliquid"."""
         return [each for each in self.accounts if each.venue == venue]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from mmcore.events import Kind
+from mmcore.events import Flag, Kind
 from mmcore.gateway import Rows
 from mmcore.tape import Source
 
@@ -52,19 +52,24 @@ class Feed:
         self.source.close()
 
     def _read(self) -> Iterator[tuple[int, Floor, Rows]]:
+        # A recording with two clocks: rows that the venue itself saw, when it saw them.
+        two = self.source.clock == "two"
+        clock = "ts_venue_ns" if two else "ts_local_ns"
+        seen = Flag.EXCH if two else Flag.EXCH | Flag.LOCAL
         shift: int | None = None
         while (rows := self.source.next_block()) is not None:
             kinds = rows["kind"].tolist()
             places = rows["instrument"].tolist()
             levels = (rows["n_bids"].astype("i4") + rows["n_asks"] + 3) // 4
             sizes = levels.tolist()
-            times = rows["ts_local_ns"].tolist()
+            times = rows[clock].tolist()
+            heard = (rows["flags"] & seen).tolist()
             at = 0
             while at < len(kinds):
                 kind = kinds[at]
                 end = at + 1 + (sizes[at] if kind == Kind.DEPTH else 0)
                 floor = self._floors.get(places[at])
-                if floor is not None and kind in USED:
+                if floor is not None and heard[at] and kind in USED:
                     if shift is None:
                         shift = self._start_ns - times[at]
                     yield times[at] + shift, floor, rows[at:end]

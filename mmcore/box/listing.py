@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmcore.errors import NoDataError
 from mmcore.instrument import QUANTA_PER_ONE, Instrument, known
 from mmcore.synthetic import Market, SyntheticSource, together
 from mmcore.synthetic import market as synthetic_market
@@ -89,19 +90,23 @@ def open_exchange(
     """An exchange with floors, accounts and a market.
 
     seed: of the synthetic market and, unless ``random_credentials``, of the accounts' keys.
-    start_ns: when it opens, two seconds into its market.  market: "synthetic", or tapes; floors that no
-    tape holds stay synthetic.  preset: of the synthetic market; "busy" copies a recording of its
-    own for each coin, and blocks for Hyperliquid.  funding_interval_ns: 0 for each venue's own
-    hours; funding_rate: 1e-12 per interval.  band_percent: None for each venue's own.  address_of:
-    the address of a private key; without it addresses stay empty.
+    start_ns: when it opens, two seconds into its market.  market: "synthetic", or tapes; floors
+    that no tape holds stay synthetic, and a tape that ends leaves its books standing.  preset: of
+    the synthetic market; "busy" copies a recording of its own for each coin, and blocks for
+    Hyperliquid.  funding_interval_ns: 0 for each venue's own hours; funding_rate: 1e-12 per
+    interval.  band_percent: None for each venue's own.  balances: of every account by wallet.
+    address_of: the address of a private key; without it addresses stay empty.
 
     Raises ValueError for a venue or preset that does not exist, DataError for tapes that cannot be
-    read.
+    read or hold none of the instruments.
     """
     for venue in venues:
         if venue not in SYMBOLS:
             raise ValueError(f"venue {venue!r}: expected one of {', '.join(VENUES)}")
-    items = [known(venue, symbol) for venue in venues for symbol in SYMBOLS[venue]]
+    tape = None
+    if market != "synthetic":
+        tape = TapeSource([market] if isinstance(market, str) else market)
+    items = _items(venues, tape)
     floors = [
         Floor(
             item,
@@ -126,7 +131,7 @@ def open_exchange(
         for number in range(1, accounts_per_venue + 1)
     ]
     begin_ns = start_ns - WARM_UP_NS
-    feeds = _feeds(floors, market, preset, seed, begin_ns)
+    feeds = _feeds(floors, tape, preset, seed, begin_ns)
     exchange = Exchange(floors, accounts, feeds=feeds, start_ns=begin_ns)
     exchange.advance(start_ns)
     return exchange
@@ -164,19 +169,28 @@ def _credentials(family: str, seed: str, address_of: Callable[[str], str] | None
     return Credentials(key=draw("key", 32), secret=draw("secret", 32))
 
 
+def _items(venues: Sequence[str], tape: TapeSource | None) -> list[Instrument]:
+    # A tape's rows are in the ticks and units of the tape's own instruments.
+    held = {(item.venue, item.symbol): item for item in tape.instruments} if tape else {}
+    names = [(venue, symbol) for venue in venues for symbol in SYMBOLS[venue]]
+    return [held.get(name) or known(*name) for name in names]
+
+
 def _feeds(
-    floors: Sequence[Floor],
-    source: str | Sequence[Path | str],
-    preset: str,
-    seed: int,
-    start_ns: int,
+    floors: Sequence[Floor], tape: TapeSource | None, preset: str, seed: int, start_ns: int
 ) -> list[Feed]:
     feeds = []
     taped: list[Floor] = []
-    if source != "synthetic":
-        tape = TapeSource([source] if isinstance(source, str) else source)
+    if tape is not None:
         held = {(item.venue, item.symbol): n for n, item in enumerate(tape.instruments)}
         played = {held[key]: each for each in floors if (key := (each.venue, each.symbol)) in held}
+        if not played:
+            names = ", ".join(f"{item.venue} {item.symbol}" for item in tape.instruments)
+            raise NoDataError(
+                f"the tapes hold none of the box's instruments, only {names}",
+                done="the box was not opened",
+                todo=f"give tapes of {', '.join(sorted(SYMBOLS))}, or --market synthetic",
+            )
         feeds.append(Feed(tape, played, start_ns))
         taped = list(played.values())
     made = [each for each in floors if each not in taped]

@@ -13,7 +13,7 @@ from mmcore.box.exchange import Exchange
 from mmcore.box.floor import Floor
 from mmcore.box.orders import Event, NewOrder, Order, OrderEvent, TradeEvent
 from mmcore.events import EVENT, LEVEL, Flag, Kind, TimeInForce, rows_of
-from mmcore.instrument import known
+from mmcore.instrument import Instrument, known
 
 GTX, GTC, IOC, FOK = TimeInForce.GTX, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK
 ONE = 10**8  # quanta
@@ -49,6 +49,7 @@ class Street:
         venue: str = "binance-usdm",
         symbol: str = "BTCUSDT",
         *,
+        item: Instrument | None = None,
         bids: Levels | None = None,
         asks: Levels | None = None,
         n_accounts: int = 3,
@@ -56,7 +57,8 @@ class Street:
         coins: int = 100,
         **options: Any,
     ) -> None:
-        self.floor = Floor(known(venue, symbol), 0, **options)
+        self.floor = Floor(item or known(venue, symbol), 0, **options)
+        venue = self.floor.venue
         wallet = WALLETS[venue]
         held = {asset: (coins if asset == "BTC" else money) * ONE for asset in ASSETS[wallet]}
         self.accounts = [

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mmcore._spec import SpecBox
-from mmcore._venue import PARITY, PARITY_WHOLE, RULES, Venue
+from mmcore._venue import MEET, PARITY, PARITY_WHOLE, RULES, Venue
 from mmcore.events import (
     ASK,
     BID,
@@ -559,3 +559,38 @@ def test_the_parity_sets_are_all_the_switches() -> None:
     assert (
         RULES["take_unlimited"] | RULES["take_remainder"] | RULES["no_partial"]
     ) == PARITY_WHOLE ^ PARITY
+
+
+# ---- several accounts in one venue (the box's own tests tell the rest)
+
+
+def test_with_the_rule_meet_orders_of_several_owners_share_one_book():
+    market = Market(bits=MEET, n_owners=3, asks=[(1001, 1000)])
+    venue = market.venue
+
+    def place(owner: int, slot: int, side: int, tick: int, qty: int) -> list[Any]:
+        row = np.zeros(1, REQUEST)
+        row["kind"], row["side"], row["tif"] = RequestKind.PLACE, side, GTC
+        row["slot"], row["generation"], row["tick"], row["qty"] = slot, 1, tick, qty
+        return venue.request(row, 2000, owner).tolist()
+
+    assert [each[0] for each in place(1, 0, ASK, 1000, 30)] == [Kind.ACK]
+    assert venue.shown(ASK, 5).tolist() == [(1000, 30), (1001, 1000)]
+    assert venue.shown_at(ASK, [1000, 1001, 1002]).tolist() == [30, 1000, 0]
+    maker, taker, rest = place(2, 1, BID, 1000, 50)
+    assert (maker[0], taker[0], rest[0]) == (Kind.FILL, Kind.FILL, Kind.ACK)
+    assert maker[11] == taker[11], "one print"
+    assert (maker[2] & Flag.MAKER, taker[2] & Flag.MAKER) == (Flag.MAKER, 0)
+    assert [venue.held(owner) for owner in range(3)] == [0, -30, 30]
+    assert venue.shown(BID, 1).tolist() == [(1000, 20)]
+    assert len(venue.shown(BID, 0)) == 0
+
+
+def test_owners_are_counted():
+    with pytest.raises(ValueError, match="2 owners: expected 1, or up to 65535 with the rule MEET"):
+        Venue(spec(), n_owners=2)
+    venue = Venue(spec(), rules=MEET, n_owners=2)
+    with pytest.raises(ValueError, match="owner 2: expected below 2"):
+        venue.held(2)
+    with pytest.raises(ValueError, match="owner -1: expected below 2"):
+        venue.request(np.zeros(1, REQUEST), 0, -1)

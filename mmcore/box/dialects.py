@@ -27,11 +27,15 @@ REQUEST_WORDS = (
     "time", "instruments", "depth", "trades", "prices",
     "order", "amend", "cancel", "batch", "cancel_all", "replace", "countdown",
     "query", "open_orders", "history", "fills", "positions", "balance", "account", "income",
-    "fees", "settings", "limits", "listen_key",
+    "fees", "settings", "limits", "permissions", "listen_key", "subscribe",
     "connect",  # the handshake of a socket
+    "public", "info", "other", "malformed",  # what has no word of its own
 )  # fmt: skip
 # ... and streams of frames, and kinds of sockets.
-STREAM_WORDS = ("depth", "best", "trades", "mark", "order", "fill", "position", "account", "ack")
+STREAM_WORDS = (
+    "depth", "best", "trades", "mark", "order", "fill", "position", "account", "ack",
+    "config", "listen_key",
+)  # fmt: skip
 SOCKET_KINDS = ("public", "market", "private", "trade")
 
 

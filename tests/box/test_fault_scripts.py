@@ -29,43 +29,57 @@ def test_a_script_is_read_as_it_is_written(tmp_path):
 @pytest.mark.parametrize(
     ("text", "place", "said"),
     [
-        ('[[fault]]\ndo = "drip"\nwhere = "stream:x"\n', ":2:1: fault[0].do", 'write do = "drop"'),
-        ('[[fault]]\nwhere = "stream:x"\n', ":1:1: fault[0].do = (missing)", "write do ="),
         (
-            '[[fault]]\ndo = "drop"\nwhere = "stream:x"\nsecnods = 1\n',
+            '[[fault]]\ndo = "drip"\nwhere = "stream:depth"\n',
+            ":2:1: fault[0].do",
+            'write do = "drop"',
+        ),
+        ('[[fault]]\nwhere = "stream:depth"\n', ":1:1: fault[0].do = (missing)", "write do ="),
+        (
+            '[[fault]]\ndo = "drop"\nwhere = "stream:depth"\nsecnods = 1\n',
             ":4:1: fault[0].secnods",
             "write seconds",
         ),
         (
-            '[[fault]]\ndo = "freeze"\nwhere = "stream:x"\n',
+            '[[fault]]\ndo = "freeze"\nwhere = "stream:depth"\n',
             "fault[0].seconds",
             "write seconds = 2.0",
         ),
         (
-            '[[fault]]\ndo = "cut"\nwhere = "stream:x"\n',
+            '[[fault]]\ndo = "cut"\nwhere = "stream:depth"\n',
             ":2:1: fault[0].do",
             "at stream it is one of delay, drop, duplicate, freeze, reorder",
         ),
         ('[[fault]]\ndo = "drop"\nwhere = "stream"\n', ":3:1: fault[0].where", "a name follows"),
         (
-            '[[fault]]\ndo = "drop"\nwhere = "stream:x"\nvenue = "bibit"\n',
+            '[[fault]]\ndo = "drop"\nwhere = "stream:depth"\nvenue = "bibit"\n',
             ":4:1: fault[0].venue",
             'write venue = "bybit"',
         ),
         (
-            '[[fault]]\ndo = "drop"\nwhere = "stream:x"\nafter_n = 1.5\n',
+            '[[fault]]\ndo = "drop"\nwhere = "stream:depth"\nafter_n = 1.5\n',
             ":4:1: fault[0].after_n",
             "a whole number",
         ),
         (
-            '[[fault]]\ndo = "drop"\nwhere = "stream:x"\nat_s = nan\n',
+            '[[fault]]\ndo = "drop"\nwhere = "stream:depth"\nat_s = nan\n',
             ":4:1: fault[0].at_s",
             "a number",
         ),
         (
-            '[[fault]]\ndo = "drop"\nwhere = "stream:x"\ncount = true\n',
+            '[[fault]]\ndo = "drop"\nwhere = "stream:depth"\ncount = true\n',
             ":4:1: fault[0].count",
             "a whole number",
+        ),
+        (
+            '[[fault]]\ndo = "drop"\nwhere = "stream:dpeth"\n',
+            ":3:1: fault[0].where",
+            'write where = "stream:depth"',
+        ),
+        (
+            '[[fault]]\ndo = "cut"\nwhere = "socket:user"\n',
+            ":3:1: fault[0].where",
+            "socket names are public, market, private, trade",
         ),
         ('[fault]\ndo = "drop"\n', ":1:1: fault", "two brackets"),
         ("fault = [1]\n", ":1:", "a table of keys"),

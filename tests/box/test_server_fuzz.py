@@ -21,6 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
+from mmcore.box.dialects import REQUEST_WORDS, SOCKET_KINDS, STREAM_WORDS
+from mmcore.box.faults import Do
 from mmcore.box.server import Box
 
 N = int(os.environ.get("BOX_FUZZ_CASES", "40"))
@@ -133,6 +135,7 @@ def ground():
     loop = asyncio.new_event_loop()
     opened = Box.open(seed=1, limits_scale=1e6, reply_ms=0.0)
     box = loop.run_until_complete(opened.__aenter__())
+    words = _listen_at_the_gate(box.faults)
 
     async def session():
         timeout = aiohttp.ClientTimeout(total=10)
@@ -145,6 +148,27 @@ def ground():
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
     log.removeHandler(defects)
+    assert words["rest"] | words["call"] <= {*REQUEST_WORDS, ""}
+    assert words["stream"] <= set(STREAM_WORDS)
+    assert words["socket"] <= {*SOCKET_KINDS, ""}  # "" before a first frame
+    assert "connect" in words["rest"]
+    assert "ack" in words["stream"]
+
+
+def _listen_at_the_gate(faults):
+    """Arm what never strikes, so that everything is shown to it; the words it is shown under."""
+    faults.apply(do=Do.CUT, where="socket:*", at_s=1e6)
+    words = {"rest": set(), "call": set(), "stream": set(), "socket": set()}
+
+    def heard(method):
+        def strike(place, venue, name, *more):
+            words.setdefault(place, set()).add(name)
+            return method(place, venue, name, *more)
+
+        return strike
+
+    faults.strike, faults.due = heard(faults.strike), heard(faults.due)
+    return words
 
 
 def ask(ground, method, url, **more):

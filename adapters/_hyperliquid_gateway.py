@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,12 +33,14 @@ from mmcore.venue import DecodeError
 
 from ._decode import JsonDecoder, Terms
 from ._hyperliquid_books import Books
-from ._hyperliquid_desk import Desk
 from ._hyperliquid_rest import Rest
-from ._hyperliquid_signer import Signer, leverage_action, schedule_action
 from ._hyperliquid_words import ASSET, Coins, balance, funding, items_of
 from ._own import OwnOrders, VenueFill
 from ._stream import Heartbeat, Stream
+
+if TYPE_CHECKING:  # the extra is needed to trade, not to look
+    from ._hyperliquid_desk import Desk
+    from ._hyperliquid_signer import Signer
 
 START_S = 15.0
 SUBSCRIBE_S = 5.0
@@ -64,6 +66,8 @@ class HyperliquidGateway:
         self._rest = Rest(setup)
         self._signer: Signer | None = None
         if setup.keys is not None:
+            from ._hyperliquid_signer import Signer
+
             self._signer = Signer(setup.keys, mainnet=self._rest.mainnet, now_ms=self._rest.now_ms)
         self._sink: Sink | None = None
         self._decoder: JsonDecoder | None = None
@@ -175,6 +179,8 @@ class HyperliquidGateway:
         return tuple(with_fees(item, maker, taker) for item in items)
 
     async def _set_leverage(self, signer: Signer, items: tuple[Instrument, ...]) -> None:
+        from ._hyperliquid_signer import leverage_action
+
         wanted = self._setup.leverage or (None,) * len(items)
         for item, number, leverage in zip(items, self._setup.numbers, wanted, strict=True):
             if leverage is None:
@@ -189,6 +195,8 @@ class HyperliquidGateway:
                 )  # fmt: skip
 
     def _open_desk(self, signer: Signer, coins: Coins) -> Desk:
+        from ._hyperliquid_desk import Desk
+
         setup = self._setup
         assert setup.ids is not None
         terms: dict[int, Terms] = {one.number: one for one in coins.of.values()}
@@ -418,6 +426,8 @@ class HyperliquidGateway:
     async def schedule_cancel(self, after_s: float | None) -> None:
         """Have the venue cancel every order of the account after so long, at least 5 s; None: no
         more.  Raises VenueError where it refuses: it allows ten such cancels a day."""
+        from ._hyperliquid_signer import schedule_action
+
         assert self._signer is not None, "a gateway without keys has no orders"
         at_ms = None if after_s is None else self._rest.now_ms() + round(after_s * 1000)
         payload = self._signer.payload(schedule_action(at_ms))

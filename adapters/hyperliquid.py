@@ -117,9 +117,11 @@ class Hyperliquid(JsonDecoder):
 
     @classmethod
     def gateway(cls, setup: Setup) -> Gateway:
-        """Trading on perpetuals.  Raises VenueError where the vendor's library is missing."""
+        """Trading on perpetuals; with keys it needs the vendor's library (VenueError)."""
+        from ._hyperliquid_gateway import HyperliquidGateway
+
         try:
-            from ._hyperliquid_gateway import HyperliquidGateway
+            return HyperliquidGateway(setup, cls)
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] not in EXTRA:
                 raise
@@ -128,7 +130,6 @@ class Hyperliquid(JsonDecoder):
                 where=cls.venue, done="nothing was started",
                 todo="run `python -m pip install 'mmcore-maker[hyperliquid]'`",
             ) from None  # fmt: skip
-        return HyperliquidGateway(setup, cls)
 
 
 __all__ = ["Hyperliquid"]

@@ -146,6 +146,7 @@ class BinanceUsdm(_Binance):
 
     venue = "binance-usdm"
     dialect = 1
+    hosts: ClassVar = {"mainnet": "fapi.binance.com", "testnet": "demo-fapi.binance.com"}
 
     @classmethod
     def list_instruments(cls, answer: Mapping[str, Any]) -> dict[str, Instrument]:
@@ -177,6 +178,7 @@ class BinanceSpot(_Binance):
 
     venue = "binance-spot"
     dialect = 2
+    hosts: ClassVar = {"mainnet": "api.binance.com", "testnet": "testnet.binance.vision"}
     has_previous = False
 
     @classmethod

@@ -26,6 +26,7 @@ SIDES = {"Buy": BID, "Sell": ASK}
 
 class _Bybit(JsonDecoder):
     dialect = 3
+    hosts: ClassVar = {"mainnet": "api.bybit.com", "testnet": "api-testnet.bybit.com"}
 
     def read(self, message: Mapping[str, Any], ts_local_ns: int, hint: int) -> Rows:  # noqa: ARG002
         """Rows of one message; every frame of this venue names its instrument."""

@@ -37,6 +37,10 @@ class Hyperliquid(JsonDecoder):
 
     venue = "hyperliquid"
     dialect = 4
+    hosts: ClassVar = {
+        "mainnet": "api.hyperliquid.xyz",
+        "testnet": "api.hyperliquid-testnet.xyz",
+    }
 
     def read(self, message: Mapping[str, Any], ts_local_ns: int, hint: int) -> Rows:  # noqa: ARG002
         """Rows of one message; every frame of this venue names its coin."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 
 TYPE_CHECKING = False  # the module `typing` costs 2 ms in which Ctrl-C would end without a word
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 # mmcore.errors.ExitCode, before that module is loaded
 USAGE = 2
+VENUE = 4
 INTERRUPTED = 130
 
 
@@ -36,6 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     finally:
         for number, action in before.items():
             signal.signal(number, action)
+    if code == VENUE:  # a thread may still wait for a name server, and would hold the process
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
     raise SystemExit(code)
 
 

@@ -20,7 +20,8 @@ from .progress import VenueView
 from .schema import Config, InstrumentConfig
 from .venue import decoder
 
-PREPARE_S = 30.0  # a slow venue answers within; without any network a gateway gives up much earlier
+PREPARE_S = 30.0  # a slow venue answers within
+REACH_S = 1.5  # and its host is connected to within
 OFFLINE = "runs without network: demo, check, and run on a synthetic market or a tape"
 
 
@@ -246,7 +247,8 @@ async def _all_prepared(
 async def _prepared(gateway: Gateway, setup: Setup) -> Prepared:
     where = f"{setup.venue} {setup.environment}"
     try:
-        return await asyncio.wait_for(gateway.prepare(), PREPARE_S)
+        async with asyncio.timeout(PREPARE_S):
+            return await _within_reach(gateway, setup)
     except NetworkError as error:
         raise NetworkError(
             error.what,
@@ -261,6 +263,42 @@ async def _prepared(gateway: Gateway, setup: Setup) -> Prepared:
             done="nothing was started",
             todo=OFFLINE,
         ) from None
+
+
+async def _within_reach(gateway: Gateway, setup: Setup) -> Prepared:
+    """What :meth:`Gateway.prepare` says; given up early where the venue's host is out of reach.
+
+    A request has the time that a slow venue needs; a machine without network shall not wait for it.
+    """
+    hosts: Mapping[str, str] = getattr(decoder(setup.venue), "hosts", {})
+    host = hosts.get(setup.environment)
+    if host is None:
+        return await gateway.prepare()
+    preparing = asyncio.ensure_future(gateway.prepare())
+    reaching = asyncio.ensure_future(_reach(host))
+    try:
+        await asyncio.wait({preparing, reaching}, return_when=asyncio.FIRST_COMPLETED)
+        if not preparing.done():
+            await reaching
+        return await preparing
+    finally:
+        preparing.cancel()
+        reaching.cancel()
+        await asyncio.gather(preparing, reaching, return_exceptions=True)
+
+
+async def _reach(host: str) -> None:
+    """Connect to a host and leave.  Raises NetworkError where that takes too long."""
+    try:
+        async with asyncio.timeout(REACH_S):
+            _, writer = await asyncio.open_connection(host, 443)
+        writer.close()
+    except TimeoutError:
+        raise NetworkError(
+            f"{host} cannot be reached within {REACH_S:g} s", done="nothing was started"
+        ) from None
+    except OSError:  # the gateway's own request says it better
+        return
 
 
 async def _own_orders_away(connection: Connection) -> AccountState | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -262,9 +262,14 @@ class Gateway(Protocol):
 
 
 class Adapter(Protocol):
-    """What an entry point of the group ``mmcore.venues`` names, beside being a decoder."""
+    """What an entry point of the group ``mmcore.venues`` names, beside being a decoder.
+
+    hosts: environment to a host that answers on port 443; where it is given, a machine without
+    network is told so within three seconds.
+    """
 
     venue: str
+    hosts: ClassVar[Mapping[str, str]]
 
     @classmethod
     def gateway(cls, setup: Setup) -> Gateway:

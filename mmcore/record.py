@@ -82,6 +82,7 @@ class Recorder:
             await asyncio.gather(
                 *(each.gateway.start(_Tap(self, each, tapes)) for each in connections.all)
             )
+            self._began = time.monotonic()
             return await self._until_end(tapes)
         except MmcoreError as error:
             return error.exit_code, str(error)

@@ -12,7 +12,7 @@ import platform
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import aclosing, asynccontextmanager, closing
+from contextlib import aclosing, asynccontextmanager, closing, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -218,12 +218,21 @@ def _on_loop(
     """Run on uvloop where there is one (not on Windows), else on plain asyncio."""
     import asyncio
 
+    from .errors import NetworkError
+
+    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    with suppress(ImportError):
+        from uvloop import new_event_loop as factory
+    runner = asyncio.Runner(loop_factory=factory)
     try:
-        from uvloop import new_event_loop
-    except ImportError:
-        return asyncio.run(session(config, options, keys))
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(session(config, options, keys))
+        code = runner.run(session(config, options, keys))
+    except NetworkError:  # a thread may wait for a name server: closing would wait for it too
+        raise
+    except BaseException:
+        runner.close()
+        raise
+    runner.close()
+    return code
 
 
 def _journal(

@@ -158,7 +158,7 @@ class Box:
         await asyncio.sleep(down_s)
         await self._listen(self.host, self.port)
         for dialect in self.dialects:
-            dialect.restarted(self.clock.now_ns())
+            self._step(dialect.name, dialect.restarted, self.clock.now_ns())
 
     @property
     def accounts(self) -> tuple[Account, ...]:

@@ -10,14 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import (
+    WSCloseCode,
+    WSError,
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSParsedURL,
+    WSTransport,
+    ws_connect,
+)
 
 from mmcore._rate import RateLimiter
 from mmcore.errors import MmcoreError, UsageError
@@ -180,6 +191,7 @@ class Stream:
         self._attempts = attempts or RateLimiter(ATTEMPTS, ATTEMPTS_S * SECOND)
         self._task: asyncio.Task[None] | None = None
         self._transport: WSTransport | None = None
+        self._socket: socket.socket | None = None
         self._gone: asyncio.Future[_Down] | None = None
         self._up = asyncio.Event()
 
@@ -315,7 +327,31 @@ class Stream:
                 enable_auto_pong=True,
                 max_frame_size=FRAME_MAX,
                 max_redirects=0,
+                socket_factory=self._dial,
             )
+
+    async def _dial(self, url: WSParsedURL) -> socket.socket:
+        """A connected socket, which is kept: a handshake that is given up must not linger."""
+        loop = asyncio.get_running_loop()
+        reason: OSError = OSError(f"no address for {url.host}")
+        for family, kind, protocol, _, address in await loop.getaddrinfo(
+            url.host, url.port, type=socket.SOCK_STREAM
+        ):
+            dialled = socket.socket(family, kind, protocol)
+            dialled.setblocking(False)
+            try:
+                await loop.sock_connect(dialled, address)
+            except OSError as error:
+                dialled.close()
+                reason = error
+            except asyncio.CancelledError:
+                dialled.close()
+                raise
+            else:
+                dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._socket = dialled
+                return dialled
+        raise reason
 
     async def _login(self) -> None:
         try:
@@ -357,6 +393,10 @@ class Stream:
         gone, self._gone = self._gone, None
         if gone is not None and not gone.done():
             gone.cancel()
+        dialled, self._socket = self._socket, None
+        if transport is None and dialled is not None and dialled.fileno() >= 0:
+            with suppress(OSError):  # it may have gone meanwhile
+                dialled.shutdown(socket.SHUT_RDWR)  # whoever holds it sees its end, and closes it
         if transport is not None and not transport.is_disconnected:
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()

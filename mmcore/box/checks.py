@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from .floor import Floor
     from .orders import Order
 
+TICK_MAX, QTY_MAX = 1 << 40, 1 << 50  # beyond them nothing is legal: money stays within 64 bits
 FEW, LEVELS = 32, 4_096  # levels of the book that an order is priced by: first, and at most
 
 
 def filters(floor: Floor, side: int, tick: int, qty: int, *, reduce_only: bool) -> None:
     """Quantity and limit price of an order, or of what an amended one becomes."""
     quantity(floor, qty)
-    if tick <= 0 or floor.spec.tick_floor(tick) != tick:
+    if not 0 < tick < TICK_MAX or floor.spec.tick_floor(tick) != tick:
         raise Refusal(RefusalKind.TICK, f"price {floor.price(tick)} is not on the grid")
     bound = floor.band(side)
     if (tick - bound) * side > 0:
@@ -44,7 +45,7 @@ def quantity(floor: Floor, qty: int) -> None:
         raise Refusal(RefusalKind.MIN_QTY, f"quantity {text} is below the least one")
     if qty % floor.instrument.lot_qty:
         raise Refusal(RefusalKind.LOT, f"quantity {text} is not a whole number of lots")
-    if floor.max_qty and qty > floor.max_qty:
+    if qty > (floor.max_qty or QTY_MAX):
         raise Refusal(RefusalKind.MAX_QTY, f"quantity {text} is above the largest one")
 
 

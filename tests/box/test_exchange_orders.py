@@ -1,13 +1,16 @@
 """What is refused, what may be changed, and how orders are found again."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from street import FOK, GTX, IOC, MIDDLE, ONE, SECOND, Street
+from street import FOK, GTC, GTX, IOC, MIDDLE, ONE, SECOND, Street
 
 from mmcore.box import accounts
 from mmcore.box.orders import (
@@ -39,6 +42,8 @@ def refused(kind, call, *args, **options):
         ("NOTIONAL", 0, 1),
         ("TICK", -MIDDLE, 5),
         ("TICK", -MIDDLE - 1, 5),
+        ("TICK", 10**30, 5),
+        ("MAX_QTY", 0, 10**30),
     ],
 )
 def test_the_venues_filters(kind, tick, qty):
@@ -70,6 +75,24 @@ def test_a_limit_too_far_beyond_the_mark_is_refused_the_other_way_is_free():
 def test_a_market_order_goes_no_further_than_the_band():
     street = Street(band_percent=1, asks=[(1, 10), (6_001, 10)])
     assert street.market(0, 1, 15).filled == 10
+
+
+@given(
+    venue=st.sampled_from(["binance-usdm", "binance-spot", "hyperliquid"]),
+    side=st.sampled_from([1, -1, 0, 7]),
+    tick=st.integers() | st.integers(-MIDDLE, 2 * MIDDLE),
+    qty=st.integers() | st.integers(0, 100).map(lambda n: n * 1_000),
+    tif=st.sampled_from([GTC, GTX, IOC, FOK]),
+    market=st.booleans(),
+    reduce_only=st.booleans(),
+    band=st.sampled_from([0, 5]),
+)
+def test_any_figures_are_an_order_or_a_refusal(
+    venue, side, tick, qty, tif, market, reduce_only, band
+):
+    street = Street(venue, "BTC" if venue == "hyperliquid" else "BTCUSDT", band_percent=band)
+    with suppress(Refusal):
+        street.place(0, side, tick, qty, tif=tif, market=market, reduce_only=reduce_only)
 
 
 def test_what_makes_no_sense_is_refused():

@@ -267,6 +267,7 @@ def init(path: str, venue: str | None, symbol: str | None, force: bool, as_json:
 @click.option("--listen-key-life", default=3600.0, help="Seconds without a refresh.")
 @click.option("--reply-ms", default=1.5, help="Delay of answers on sockets.")
 @click.option("--limits-scale", default=1.0, help="Factor on the venues' rate limits.")
+@click.option("--lenient", is_flag=True, help="Accept signatures over decoded text too.")
 @click.option("--until-stdin-closes", is_flag=True, help="End with the process that started it.")
 @click.option("--anywhere", is_flag=True, help="Allow an address beyond this machine.")
 @log_option

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from mmcore.errors import UsageError
 from mmcore.instrument import QUANTA_PER_ONE
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 BODY_MAX = 1 << 20
 LINE_MAX = 32_768  # batch cancels of some clients are long queries
 FRAME_MAX = 1 << 20
+BODY_S = 10.0  # for a client to send what it has announced
 KEEPALIVE_S = 120.0
 FILES_SPARE = 64  # descriptors for everything that is not a connection
 OPENING_S = 2.0
@@ -110,6 +112,7 @@ class Box:
             balances=_balances(options.usd),
             preset=options.preset,
             funding_interval_ns=options.funding_s * 10**9,
+            random_credentials=options.random_keys,
             address_of=_address_of(),
         )
         return cls(exchange, options, clock=clock)
@@ -119,9 +122,8 @@ class Box:
     async def start(self, host: str = "127.0.0.1", port: int = 0, *, anywhere: bool = False) -> int:
         """Listen, and wait for the books; returns the port.
 
-        UsageError for an address beyond this machine, or a port that cannot be had.
-
-        anywhere: listen there all the same.
+        anywhere: beyond this machine too.  Raises UsageError for an address that is, where it was
+        not said, and for a port that cannot be had.
         """
         check_host(host, anywhere=anywhere)
         await self._listen(host, port)
@@ -291,23 +293,13 @@ class Box:
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._serve_socket(request)
-        path, _, query = request.raw_path.partition("?")
-        asked = Request(request.method, path, query, b"", request.headers, request.remote or "")
-        dialect = self._claimed(asked)
-        try:
-            if request.headers.get("Expect", "").lower() == "100-continue":
-                await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            asked.body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            return _response(self._failed(dialect, asked, Failure(413)))
-        if dialect is None:
-            return _response(self._failed(None, asked, Failure(404)))
+        asked = _asked(request)
+        dialect = next((d for d in self.dialects if d.claims(asked.method, asked.path)), None)
+        status = await _read_body(request, asked)
+        if status or dialect is None:
+            return _response(self._failed(dialect, asked, Failure(status or 404)))
         reply = await self._answer(dialect, asked)
         return _response(reply) if reply is not None else _lost(request)
-
-    def _claimed(self, request: Request) -> Dialect | None:
-        claims = (d for d in self.dialects if d.claims(request.method, request.path))
-        return next(claims, None)
 
     async def _answer(self, dialect: Dialect, request: Request) -> Reply | None:
         """The answer, or None where the connection is to be lost."""
@@ -384,8 +376,7 @@ class Box:
         """What a scripted fault answers to a handshake, which is a request named "connect"."""
         if self.faults.quiet:
             return None
-        path, _, query = request.raw_path.partition("?")
-        asked = Request("GET", path, query, b"", request.headers, request.remote or "")
+        asked = _asked(request)
         strike = self.faults.strike("rest", dialect.name, "connect", f"{dialect.name} {asked!r}")
         if strike is None:
             return None
@@ -480,6 +471,27 @@ def check_host(host: str, *, anywhere: bool = False) -> None:
             done="nothing was started",
             todo="use 127.0.0.1, or add --anywhere where others may reach it",
         )
+
+
+def _asked(request: web.BaseRequest) -> Request:
+    path, _, query = request.raw_path.partition("?")
+    return Request(request.method, path, query, b"", request.headers, request.remote or "")
+
+
+async def _read_body(request: web.BaseRequest, asked: Request) -> int:
+    """Take in the body; returns the HTTP status that refuses it, 0 for none."""
+    try:
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        async with asyncio.timeout(BODY_S):
+            asked.body = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        return 413
+    except TimeoutError:
+        return 408
+    except (ValueError, web.RequestPayloadError, HttpProcessingError):
+        return 400  # chunks or compression that make no sense
+    return 0
 
 
 def _lost(request: web.BaseRequest) -> web.Response:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from mmcore.box import sockets
+from mmcore.box import server, sockets
 from mmcore.box.server import BODY_MAX, check_host
 from mmcore.errors import UsageError
 
@@ -87,6 +87,31 @@ def test_a_huge_body_is_refused_in_the_form_of_the_venue():
         assert box.dialects[0].executed == ["/plain/order"]
 
     run(main)
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (b"Content-Encoding: gzip\r\nContent-Length: 4\r\n", b"zzzz"),
+        (b"Content-Encoding: br\r\nContent-Length: 4\r\n", b"zzzz"),
+        (b"Transfer-Encoding: chunked\r\n", b"ZZ\r\n"),
+        (b"Transfer-Encoding: chunked\r\n", b"5\r\nabcdefghij\r\n"),
+        (b"Content-Length: 10\r\n", b"short"),
+    ],
+)
+def test_a_body_that_makes_no_sense_is_refused(head, body, monkeypatch):
+    monkeypatch.setattr(server, "BODY_S", 0.2)
+
+    async def main(box, session):
+        reader, writer = await asyncio.open_connection("127.0.0.1", box.port)
+        writer.write(b"POST /plain/order HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n" + body)
+        answer = await reader.readline()
+        writer.close()
+        await alive(session)
+        assert box.dialects[0].executed == ["/plain/order"]
+        return answer
+
+    assert run(main).split()[1] in {b"400", b"408"}
 
 
 def test_a_client_that_waits_to_be_told_to_go_on_is_told():

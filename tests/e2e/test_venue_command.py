@@ -13,6 +13,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from mmcore.box.options import Options
+from mmcore.box.serve import ready
+from mmcore.box.server import Box
+from mmcore.commands import execute
+
 ENVIRONMENT = {
     **os.environ,
     "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
@@ -45,34 +50,28 @@ def box(*arguments, **options):
             pipe.close()
 
 
-def refused(*arguments):
-    done = subprocess.run(
-        [*COMMAND, *arguments],
-        env=ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=WAIT_S,
-        check=False,
-    )
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stderr
+def refused(capfd, *arguments):
+    """Exit code and words of a command that does not start; no process needed for that."""
+    code = execute(["venue", *arguments])
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert "Traceback" not in said.err
+    return code, said.err
 
 
 @pytest.fixture(scope="module")
 def running():
-    with box("--listen", "127.0.0.1:0", "--seed", "5") as (process, ready):
-        yield process, ready
+    with box("--listen", "127.0.0.1:0", "--seed", "5") as (process, said):
+        yield process, said
 
 
 def test_the_ready_line_says_what_a_client_needs(running):
-    _, ready = running
-    assert list(ready) == ["host", "port", "accounts", "instruments"]
-    assert ready["host"] == "127.0.0.1"
-    assert ready["port"] > 0
+    _, said = running
+    assert list(said) == ["host", "port", "accounts", "instruments"]
+    assert said["host"] == "127.0.0.1"
+    assert said["port"] > 0
     by_venue = {}
-    for account in ready["accounts"]:
+    for account in said["accounts"]:
         by_venue.setdefault(account["venue"], []).append(account)
     assert set(by_venue) == {"binance", "bybit", "hyperliquid"}
     for venue, accounts in by_venue.items():
@@ -81,17 +80,17 @@ def test_the_ready_line_says_what_a_client_needs(running):
         assert all(list(account) == ["venue", *named] for account in accounts)
         assert len({account[named[0]] for account in accounts}) == len(accounts)
         assert all(account[name] for account in accounts for name in named)
-    listed = {(item["venue"], item["symbol"]) for item in ready["instruments"]}
+    listed = {(item["venue"], item["symbol"]) for item in said["instruments"]}
     for venue in VENUES:
         quote = "" if venue == "hyperliquid" else "USDT"
         assert {(venue, f"BTC{quote}"), (venue, f"ETH{quote}")} <= listed
 
 
 def test_every_venue_tells_the_time_and_answers_a_ping(running):
-    _, ready = running
+    _, said = running
 
     async def main():
-        base = f"http://{ready['host']}:{ready['port']}"
+        base = f"http://{said['host']}:{said['port']}"
         timeout = aiohttp.ClientTimeout(total=WAIT_S)
         async with aiohttp.ClientSession(base, timeout=timeout) as session:
 
@@ -126,16 +125,16 @@ def test_every_venue_tells_the_time_and_answers_a_ping(running):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_at_once_even_with_clients(number):
-    async def main(process, ready):
-        base = f"http://{ready['host']}:{ready['port']}"
+    async def main(process, said):
+        base = f"http://{said['host']}:{said['port']}"
         async with aiohttp.ClientSession(base) as session, session.ws_connect("/ws"):
             began = time.monotonic()
             process.send_signal(number)
             code = await asyncio.to_thread(process.wait, WAIT_S)
             return code, time.monotonic() - began
 
-    with box() as (process, ready):
-        code, took_s = asyncio.run(main(process, ready))
+    with box() as (process, said):
+        code, took_s = asyncio.run(main(process, said))
         assert code == 130
         assert took_s < 3.0
         assert process.stdout.read() == ""
@@ -151,13 +150,13 @@ def test_it_ends_with_the_process_that_started_it():
 
 
 def test_the_same_seed_gives_the_same_accounts(running):
-    _, ready = running
-    with box("--seed", "5") as (_, again):
-        assert again["accounts"] == ready["accounts"]
-        assert again["port"] != ready["port"]
-    with box("--seed", "6", "--accounts", "3") as (_, other):
-        assert len(other["accounts"]) == 9
-        assert other["accounts"][0] != ready["accounts"][0]
+    _, at_first = running
+    assert ready(Box.build(Options(seed=5)))["accounts"] == at_first["accounts"]
+    other = ready(Box.build(Options(seed=6, accounts=3)))["accounts"]
+    assert len(other) == 9
+    for choices in ({"seed": 6}, {"seed": 5, "random_keys": True}):
+        other = ready(Box.build(Options(**choices)))["accounts"]
+        assert not {str(each) for each in other} & {str(each) for each in at_first["accounts"]}
 
 
 @pytest.mark.parametrize(
@@ -174,23 +173,23 @@ def test_the_same_seed_gives_the_same_accounts(running):
         (["--listen-key-life", "nan"], "--listen-key-life"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(arguments, said):
-    code, stderr = refused(*arguments)
+def test_what_cannot_be_meant_is_refused(arguments, said, capfd):
+    code, stderr = refused(capfd, *arguments)
     assert code in {2, 3}
     assert said in stderr
 
 
-def test_a_port_that_is_taken_is_named(running):
-    _, ready = running
-    code, stderr = refused("--listen", f"127.0.0.1:{ready['port']}")
+def test_a_port_that_is_taken_is_named(running, capfd):
+    _, said = running
+    code, stderr = refused(capfd, "--listen", f"127.0.0.1:{said['port']}")
     assert code == 2
-    assert f"127.0.0.1:{ready['port']}: cannot listen there" in stderr
+    assert f"127.0.0.1:{said['port']}: cannot listen there" in stderr
 
 
-def test_a_wrong_fault_script_is_refused_with_its_lines(tmp_path):
+def test_a_wrong_fault_script_is_refused_with_its_lines(tmp_path, capfd):
     script = tmp_path / "faults.toml"
     script.write_text('[[fault]]\ndo = "freeze"\nwhere = "stream:depth"\nsecond = 3\n')
-    code, stderr = refused("--faults", str(script))
+    code, stderr = refused(capfd, "--faults", str(script))
     assert code == 2
     assert f"{script}:4:1: fault[0].second = 3" in stderr
     assert "write seconds" in stderr

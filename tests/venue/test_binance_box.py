@@ -88,12 +88,18 @@ def test_a_taking_order_fills_and_the_money_agrees(venue):
 def test_two_accounts_trade_with_each_other(venue):
     async def check(box, trader):
         async with trading(box, venue, account=1) as other:
-            price = trader.best(BID) + 1
+            price = trader.best(BID)
             bid = trader.place(BID, price, 2 * trader.size())
             await trader.until(lambda: bid.acked)
-            hit = other.place(ASK, price, trader.size(), tif=TimeInForce.IOC)
-            await other.over(hit)
-            await trader.until(lambda: bid.done > 0 or bid.state == "over")
+            lot = trader.items[0].lot_qty
+            for _ in range(20):  # the market moves between a look and an order
+                levels = trader.books[0].levels(BID, 50)
+                ahead = int(levels["qty"][levels["tick"] >= price].sum()) // lot * lot
+                hit = other.place(ASK, price - 5, 3 * ahead + lot, tif=TimeInForce.IOC)
+                await other.over(hit)
+                if bid.state == "over":
+                    break
+            await trader.over(bid)
             await settle(box, other, account=1)
         await settle(box, trader)
 

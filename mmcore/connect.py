@@ -6,6 +6,7 @@ One gateway serves one product of a venue with all its instruments; several live
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -117,6 +118,14 @@ def keys_for(config: Config, environ: Mapping[str, str], *, live: bool) -> dict[
         )
     venues = dict.fromkeys(item.venue for item in config.instruments)
     return {venue: keys_of(venue, environ, config.live.keys_file) for venue in venues}
+
+
+def steady_clock() -> Callable[[], int]:
+    """Unix time in ns that only ever goes on: the system's clock when this is called, and the time
+    that has passed since.  A clock that is set while a run goes on would stop its engine.
+    """
+    offset_ns = time.time_ns() - time.monotonic_ns()
+    return lambda: time.monotonic_ns() + offset_ns
 
 
 async def connect(
@@ -318,4 +327,4 @@ async def _own_orders_away(connection: Connection) -> AccountState | None:
     return await connection.gateway.account()
 
 
-__all__ = ["OFFLINE", "Connection", "Connections", "connect", "keys_for"]
+__all__ = ["OFFLINE", "Connection", "Connections", "connect", "keys_for", "steady_clock"]

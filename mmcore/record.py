@@ -17,9 +17,9 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, Literal
 
-from .connect import Connection, Connections, connect
+from .connect import Connection, Connections, connect, steady_clock
 from .errors import ConfigError, ExitCode, MmcoreError
-from .progress import Level, clock, notice_text, plural
+from .progress import Level, notice_text, plural
 from .raw_tape import RawTapes
 from .run import SIGNALS
 from .schema import Config
@@ -66,7 +66,8 @@ class Recorder:
 
     async def run(self) -> int:
         """Connect, record, close; the exit code."""
-        connections = await connect(self._config, keys={}, ids=None, clock=time.time_ns, alone=True)
+        clock = steady_clock()
+        connections = await connect(self._config, keys={}, ids=None, clock=clock, alone=True)
         async with aclosing(connections):
             with closing(RawTapes(self._directory, connections.instruments)) as tapes:
                 code, cause = await self._record(connections, tapes)
@@ -135,7 +136,7 @@ class Recorder:
             self._put(facts)
             return
         print(
-            f"{clock(passed):>6}  {plural(tapes.n_frames, 'frame')}, {_size(tapes.n_bytes)}, "
+            f"{passed:>7.1f}s  {plural(tapes.n_frames, 'frame')}, {_size(tapes.n_bytes)}, "
             f"{_size(tapes.n_packed)} on disk",
             flush=True,
         )

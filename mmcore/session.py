@@ -10,7 +10,6 @@ import logging
 import os
 import platform
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager, closing, suppress
 from dataclasses import asdict, dataclass
@@ -152,10 +151,10 @@ async def _desk(
         with closing(PaperDesk(config, options.title, seconds)) as paper:
             yield paper, None
         return
-    from .connect import connect
+    from .connect import connect, steady_clock
     from .identity import claim
 
-    clock = time.time_ns
+    clock = steady_clock()
     ids = None
     if config.mode == "live":
         ids = claim(Path(config.run.directory), clock() // 1_000_000_000)

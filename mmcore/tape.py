@@ -25,8 +25,9 @@ import numpy as np
 from ._intake import Merge, select, whole_rows
 from .captures import TAPE_MAGIC, Capture, chains, look
 from .errors import DataError, NoDataError, VenueError
-from .events import EVENT, ContractKind
+from .events import EVENT, ContractKind, Kind
 from .instrument import Instrument, UnknownInstrument, find, known_instruments
+from .recording import heads_of
 from .streams import Faults, FrameReader, Problem, RawStream, RecordStream, Stream
 from .tables import ArrayStream, read_binance_csv, read_npz
 from .venue import Rows, decoder
@@ -35,6 +36,7 @@ VERSION = 1
 ALIGN_BYTES = 4096
 HEADER_BYTES_MAX = 1 << 24
 BLOCK_ROWS = 32_768
+OWN_KINDS = [*range(Kind.ACK, Kind.TIMER + 1), Kind.PAID, Kind.BALANCE]
 
 Wanted = Instrument | tuple[str, str]
 
@@ -124,6 +126,14 @@ def _header(instruments: Sequence[Instrument], clock: str, provenance: Mapping[s
     }
     text = TAPE_MAGIC + msgspec.json.encode(said) + b"\n"
     return text + b" " * (-len(text) % ALIGN_BYTES)
+
+
+def market_rows(rows: Rows) -> Rows:
+    """The messages of a live run's event log that are about the market, as new rows."""
+    heads = heads_of(rows)
+    sizes = np.diff(np.append(heads, len(rows)))
+    kept: Rows = rows[np.repeat(~np.isin(rows["kind"][heads], OWN_KINDS), sizes)]
+    return kept
 
 
 class TapeFile:
@@ -353,10 +363,13 @@ class TapeSource:
         return streams
 
     def _renumbered(self, tape: TapeFile) -> Rows:
+        # Answers and timers of a live run belong to its orders; a new run has its own.
+        live = tape.provenance.get("mode") == "live"
+        rows = market_rows(tape.rows) if live else tape.rows
         numbers = [self._numbers.get((item.venue, item.symbol), -1) for item in tape.instruments]
         if numbers == list(range(len(numbers))):
-            return tape.rows
-        return select(tape.rows, numbers)
+            return rows
+        return select(rows, numbers)
 
     # -- reading
 

@@ -535,3 +535,22 @@ def test_trades_of_a_csv_file(file):
     assert rows["tick"].tolist() == [23103, 23104]
     assert rows["ts_venue_ns"][0] == 1741046404348_000_000
     assert [problem.line for problem in source.problems] == [3, 4, 6]
+
+
+def test_the_log_of_a_live_run_is_a_market_without_its_own_orders(tmp_path):
+    path = tmp_path / "live.mmt"
+    item = known("bybit-linear", "BTCUSDT")
+    rows = np.zeros(7, EVENT)
+    rows["kind"] = [Kind.TRADE, Kind.ACK, Kind.DEPTH, Kind.FILL, Kind.TIMER, Kind.PAID, Kind.TRADE]
+    rows["n_bids"][2] = 1  # the fourth row is its level, whatever it looks like
+    rows["ts_local_ns"] = range(1, 8)
+    for mode, kinds in (
+        ("live", [Kind.TRADE, Kind.DEPTH, Kind.FILL, Kind.TRADE]),
+        ("paper", rows["kind"].tolist()),
+    ):
+        path.unlink(missing_ok=True)
+        writer = TapeWriter(path, [item], provenance={"mode": mode})
+        writer.append(rows)
+        writer.close()
+        block = TapeSource([path]).next_block()
+        assert block is not None and block["kind"].tolist() == kinds

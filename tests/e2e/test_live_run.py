@@ -1,0 +1,310 @@
+"""Runs at the exchange in the box, as processes: live, on its public data, and recorded."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mmcore.events import Kind
+from mmcore.gateway import ClientIds
+from mmcore.journal import read_facts, read_records, read_summary
+from mmcore.own_orders import open_orders
+from mmcore.recording import heads_of
+from mmcore.tape import TapeFile
+from mmcore.tape_info import tape_facts
+
+if sys.platform == "win32":
+    pytest.skip("POSIX signals", allow_module_level=True)
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SEED, KILLED_SEED, STOPPED_SEED, PAPER_SEED = 7_001, 7_002, 7_003, 7_004
+GRID = """
+[instrument.grid]
+asset = 20000
+leverage = 5
+minimum_spread = 1.2
+final_order_distance = 3
+requote_spreads = 0.2
+requote_bps = 0.1
+rate_limit = 30
+"""
+LIVE = """
+mode = "live"
+[live]
+environment = "loopback"
+audit_seconds = 1
+[market]
+seed = {seed}
+[[instrument]]
+venue = "bybit-linear"
+symbol = "BTCUSDT"
+{grid}
+[[instrument]]
+venue = "binance-usdm"
+symbol = "ETHUSDT"
+{grid}
+"""
+PAPER = """
+[live]
+environment = "loopback"
+[market]
+source = "venue"
+seed = {seed}
+[[instrument]]
+venue = "bybit-linear"
+symbol = "BTCUSDT"
+{grid}
+"""
+
+
+def environment() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith("MMCORE")} | {
+        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)
+    }
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "mmcore", *words],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def boxes(seed: int) -> list[int]:
+    """Processes of exchanges in the box with this seed."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"venue" in words and str(seed).encode() in words:
+            found.append(int(entry.parent.name))
+    return found
+
+
+def gone(seed: int, within_s: float = 5.0) -> bool:
+    deadline = time.monotonic() + within_s
+    while boxes(seed) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not boxes(seed)
+
+
+@dataclass
+class Done:
+    folder: Path
+    code: int
+    out: str
+    err: str
+
+    @property
+    def summary(self) -> dict[str, object]:
+        said = json.loads(self.out.splitlines()[-1])
+        assert said["type"] == "summary"
+        return said
+
+    @property
+    def directory(self) -> Path:
+        (path,) = [each for each in (self.folder / "runs").iterdir() if each.is_dir()]
+        return path
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
+    """A live run, a run on paper, a recording, and the box's own keys: all at the same time."""
+    plans = {
+        "live": (LIVE, SEED, ["run", "c.toml", "--seconds", "3", "--log-level", "debug", "--json"]),
+        "paper": (PAPER, PAPER_SEED, ["run", "c.toml", "--seconds", "2", "--json"]),
+        "record": (PAPER, PAPER_SEED, ["record", "c.toml", "--seconds", "2", "--json"]),
+        "keys": (LIVE, SEED, ["venue", "--seed", str(SEED), "--until-stdin-closes"]),
+    }
+    running = {}
+    for name, (text, seed, words) in plans.items():
+        folder = tmp_path_factory.mktemp(name)
+        (folder / "c.toml").write_text(text.format(seed=seed, grid=GRID))
+        running[name] = (folder, start(folder, *words))
+    ended = {}
+    for name, (folder, process) in running.items():
+        out, err = process.communicate(input="" if name == "keys" else None, timeout=60)
+        ended[name] = Done(folder, process.returncode, out, err)
+    return ended
+
+
+def test_a_live_run_ends_with_both_sides_the_same(done: dict[str, Done]) -> None:
+    run = done["live"]
+    said = run.summary
+    assert run.code == 0, run.err
+    assert len(said["verified"]) == 2  # type: ignore[arg-type]
+    assert all("0 open orders" in line and "on both sides" in line for line in said["verified"])
+    assert said["remaining"] == 0
+    assert sum(trader["requests"] for trader in said["traders"]) > 40
+    warnings = [line for line in run.out.splitlines() if '"warning"' in line or '"error"' in line]
+    assert not [line for line in warnings if json.loads(line)["type"] == "notice"]
+
+
+def test_the_journal_knows_what_is_open_and_whose_it_was(done: dict[str, Done]) -> None:
+    journal = done["live"].directory / "journal.sqlite"
+    assert open_orders(journal) == []
+    facts = read_facts(journal)
+    ids = ClientIds(str(facts["client_prefix"]), int(facts["client_epoch"]))  # type: ignore[arg-type]
+    kept = json.loads((done["live"].folder / "runs" / "installation.json").read_text())
+    assert (kept["prefix"], kept["epoch"]) == (ids.prefix, ids.epoch)
+    assert facts["environment"] == "loopback" and facts["bybit-linear.position.BTCUSDT"] == 0
+    assert "on both sides" in str(read_summary(journal)[-1]["verified"])
+    with sqlite3.connect(journal) as db:
+        assert db.execute("SELECT count(*) FROM record").fetchone()[0] > 40
+
+
+def test_the_event_log_holds_market_answers_and_timers(done: dict[str, Done]) -> None:
+    tape = TapeFile(done["live"].directory / "events.mmt")
+    assert tape.provenance == {"mode": "live"}
+    kinds = set(tape.rows["kind"][heads_of(tape.rows)].tolist())
+    assert kinds >= {Kind.DEPTH, Kind.TRADE, Kind.ACK, Kind.CANCELLED, Kind.TIMER}
+    assert "ack" not in " ".join(tape_facts(str(tape.path))["events"])  # a market, read back
+
+
+def test_no_key_is_in_anything_that_a_run_leaves(done: dict[str, Done]) -> None:
+    accounts = json.loads(done["keys"].out.splitlines()[0])["accounts"]
+    secrets = {value for account in accounts for name, value in account.items() if name != "venue"}
+    assert len(secrets) >= 8
+    run = done["live"]
+    places = {"out": run.out.encode(), "err": run.err.encode()}
+    places |= {str(p): p.read_bytes() for p in run.folder.rglob("*") if p.is_file()}
+    assert len(places) >= 5
+    for place, content in places.items():
+        for secret in secrets:
+            assert secret.encode() not in content, place
+            assert secret.removeprefix("0x").encode() not in content, place
+
+
+def test_the_box_never_outlives_the_run(done: dict[str, Done]) -> None:
+    assert gone(SEED) and gone(PAPER_SEED)
+
+
+def test_paper_on_a_venues_public_data(done: dict[str, Done]) -> None:
+    run = done["paper"]
+    assert run.code == 0, run.err
+    (trader,) = run.summary["traders"]  # type: ignore[misc]
+    assert trader["requests"] > 8
+    assert run.summary["remaining"] == 0
+
+
+def test_a_paper_run_is_replayed_from_its_log(done: dict[str, Done], tmp_path: Path) -> None:
+    run = done["paper"]
+    folder = run.directory
+    log = folder / "events.mmt"
+    text = PAPER.format(seed=1, grid=GRID).replace('source = "venue"', 'source = "tape"')
+    text = text.replace('[live]\nenvironment = "loopback"\n', "")
+    text = text.replace("seed = 1", f'files = ["{log}"]')
+    (tmp_path / "again.toml").write_text(text)
+    process = start(tmp_path, "run", "again.toml", "--json")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    first = read_records(folder / "journal.sqlite")
+    again = json.loads(out.splitlines()[-1])["directory"]
+    second = read_records(tmp_path / again / "journal.sqlite")
+    trading = first[first["kind"] <= 3]
+    same = second[second["kind"] <= 3][: len(trading)]
+    quotes = trading["code"] != 4  # the cancels of the stop come where each run ends
+    assert (trading[quotes] == same[quotes[: len(same)]]).all()
+
+
+def test_a_recording_is_read_back(done: dict[str, Done]) -> None:
+    run = done["record"]
+    assert run.code == 0, run.err
+    (file,) = run.summary["files"]  # type: ignore[misc]
+    facts = tape_facts(str(run.folder / file))
+    assert facts["damaged_records"] == 0 and facts["snapshots"] >= 1
+    assert facts["events"][0].startswith("bybit-linear:BTCUSDT: ")
+    assert "0 in the sequence" in facts["gaps"][0]
+    assert facts["clock_offset"][0].startswith("bybit-linear:BTCUSDT: receive time at least +")
+    assert run.summary["frames"] > 50  # type: ignore[operator]
+
+
+def quoting(process: subprocess.Popen[str]) -> None:
+    """Read lines until fills are told: orders are open then."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if re.search(r"[1-9]x[1-9] quotes", line) or line.startswith("fill"):
+            return
+    raise AssertionError(process.communicate()[1])
+
+
+def test_ctrl_c_cancels_at_the_venue_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(LIVE.format(seed=STOPPED_SEED, grid=GRID))
+    process = start(tmp_path, "run", "c.toml")
+    quoting(process)
+    time.sleep(0.5)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    took = time.monotonic() - began
+    lines = out.splitlines()
+    assert process.returncode == 130, err
+    assert any(re.fullmatch(r"Ctrl-C: cancelling [1-9]\d* own orders", line) for line in lines)
+    assert any(re.match(r"orders +[1-9]\d* cancelled; the venue holds none", x) for x in lines)
+    assert sum("on both sides" in line for line in lines) == 2
+    assert took < 3.0 + 2.0, took  # and the end of the process, and of the box
+    assert gone(STOPPED_SEED)
+
+
+def test_a_killed_run_leaves_its_open_orders_in_the_journal(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(LIVE.format(seed=KILLED_SEED, grid=GRID))
+    process = start(tmp_path, "run", "c.toml")
+    quoting(process)
+    time.sleep(0.3)
+    process.kill()
+    process.communicate(timeout=30)
+    assert gone(KILLED_SEED)  # and its orders with it
+    (folder,) = [each for each in (tmp_path / "runs").iterdir() if each.is_dir()]
+    orders = open_orders(folder / "journal.sqlite")
+    assert orders
+    assert {order.instrument for order in orders} <= {0, 1}
+    assert len({(order.slot, order.generation) for order in orders}) == len(orders)
+
+
+def test_a_reader_that_goes_away_ends_the_run_in_order(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('[market]\nspeed = 20\n[[instrument]]\nsymbol = "BTCUSDT"\n')
+    process = start(tmp_path, "run", "c.toml")
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(30) == 0
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    (folder,) = (tmp_path / "runs").iterdir()
+    said = read_summary(folder / "journal.sqlite")[-1]
+    assert "reader" in str(said["cause"]) and said["remaining"] == 0 and said["cancelled"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["binance", "bybit", "hyperliquid", "both"])
+def test_two_minutes_of_each_example(tmp_path: Path, name: str) -> None:
+    if name == "hyperliquid":
+        pytest.importorskip("eth_account")
+    process = start(tmp_path, "run", str(EXAMPLES / f"{name}_loopback.toml"), "--json")
+    out, err = process.communicate(timeout=200)
+    said = json.loads(out.splitlines()[-1])
+    assert process.returncode == 0, err
+    assert said["remaining"] == 0
+    assert all("on both sides" in line for line in said["verified"])
+    assert sum(trader["requests"] for trader in said["traders"]) > 300
+    assert sum(trader["fills"] for trader in said["traders"]) > 50
+    journal = tmp_path / said["directory"] / "journal.sqlite"
+    assert open_orders(journal) == []

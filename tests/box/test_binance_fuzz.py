@@ -47,7 +47,9 @@ PLAUSIBLE = {
 }
 TEXTS = st.one_of(
     st.text(max_size=30),
-    st.sampled_from(["", "0", "-1", "1e9", "NaN", "null", "true", "\u0660", "1" * 25, "0." + "1" * 21]),
+    st.sampled_from(
+        ["", "0", "-1", "1e9", "NaN", "null", "true", "\u0660", "1" * 25, "0." + "1" * 21]
+    ),
     st.integers().map(str),
 )
 PARAMS = st.dictionaries(st.sampled_from(NAMES), TEXTS, max_size=8)
@@ -121,7 +123,7 @@ class Wire:
 FRAMES = st.one_of(
     st.binary(max_size=40),
     st.text(max_size=40),
-    JSON.map(lambda value: orjson.dumps(value)),
+    JSON.map(orjson.dumps),
     st.fixed_dictionaries(
         {"id": JSON},
         optional={

@@ -1,37 +1,31 @@
 """python-binance and ccxt, pointed at a box on loopback; nothing else about them is changed."""
 
-import asyncio
 import contextlib
+import importlib.util
 import warnings
+from pathlib import Path
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of the client's own imports
     from binance import AsyncClient, BinanceSocketManager
     from binance.exceptions import BinanceAPIException
 
-from mmcore.box.server import Box
+_spec = importlib.util.spec_from_file_location(
+    "binance_served", Path(__file__).parents[1] / "box" / "binance_served.py"
+)
+_module = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_module)
+Served = _module.Served
 
-__all__ = ["BinanceAPIException"]
-
-DEADLINE_S = 20
-
-
-def run(test, **choices):
-    """Run a coroutine function of (box), bounded in time."""
-
-    async def main():
-        async with asyncio.timeout(DEADLINE_S), Box.open(**choices) as box:
-            return await test(box)
-
-    return asyncio.run(main())
+__all__ = ["BinanceAPIException", "Served"]
 
 
-def account(box, n=0):
+def account(box, n):
     return box.exchange.accounts_of("binance")[n]
 
 
 @contextlib.asynccontextmanager
-async def python_binance(box, n=0):
+async def python_binance(box, n):
     """An AsyncClient of one account, and its socket manager's class with the box's addresses."""
     http, ws = f"http://127.0.0.1:{box.port}", f"ws://127.0.0.1:{box.port}"
 
@@ -60,7 +54,7 @@ async def python_binance(box, n=0):
 
 def hurry(stream):
     """Let a silent stream end soon: the client looks for the end only as often as this says."""
-    stream.TIMEOUT = 0.4
+    stream.TIMEOUT = 0.2
 
 
 @contextlib.asynccontextmanager
@@ -72,7 +66,7 @@ async def listening(stream):
 
 
 @contextlib.asynccontextmanager
-async def ccxt_client(box, make, n=0):
+async def ccxt_client(box, make, n):
     """A ccxt.pro exchange of one account, every address of it mapped to the box."""
     who = account(box, n).credentials
     client = make({"apiKey": who.key, "secret": who.secret, "enableRateLimit": False})

@@ -12,7 +12,16 @@ _spec = importlib.util.spec_from_file_location(
 )
 pointed = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(pointed)
-near, pointed_at, run = pointed.price_near, pointed.ccxt_client, pointed.run
+near, pointed_at = pointed.price_near, pointed.ccxt_client
+SERVED = pointed.Served()
+run = SERVED.run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _served():
+    yield
+    SERVED.close()
+
 
 PERP, SPOT = "BTC/USDT:USDT", "BTC/USDT"
 
@@ -33,8 +42,8 @@ def post_only(name):
 
 
 def test_futures_markets_and_book():
-    async def test(box):
-        async with pointed_at(box, ccxt.binanceusdm) as client:
+    async def test(box, n):
+        async with pointed_at(box, ccxt.binanceusdm, n) as client:
             markets = await client.load_markets()
             assert {PERP, "ETH/USDT:USDT"} == markets.keys()
             perp = markets[PERP]
@@ -54,8 +63,8 @@ def test_futures_markets_and_book():
 
 
 def test_futures_orders_and_batches():
-    async def test(box):
-        async with pointed_at(box, ccxt.binanceusdm) as client:
+    async def test(box, n):
+        async with pointed_at(box, ccxt.binanceusdm, n) as client:
             order = await client.create_order(PERP, "limit", "buy", 0.01, bid(box), post_only("c1"))
             assert (order["status"], order["clientOrderId"], order["postOnly"]) == (
                 "open", "c1", True,
@@ -92,8 +101,8 @@ def test_futures_orders_and_batches():
 
 
 def test_futures_positions_and_balance():
-    async def test(box):
-        async with pointed_at(box, ccxt.binanceusdm) as client:
+    async def test(box, n):
+        async with pointed_at(box, ccxt.binanceusdm, n) as client:
             await client.create_order(PERP, "market", "buy", 0.01)
             (position,) = await client.fetch_positions([PERP])
             assert (position["side"], position["contracts"]) == ("long", 0.01)
@@ -109,8 +118,8 @@ def test_futures_positions_and_balance():
 
 
 def test_futures_watching():
-    async def test(box):
-        async with pointed_at(box, ccxt.binanceusdm) as client:
+    async def test(box, n):
+        async with pointed_at(box, ccxt.binanceusdm, n) as client:
             for _ in range(4):
                 book = await client.watch_order_book(PERP)
             assert book["bids"][0][0] < book["asks"][0][0]
@@ -144,8 +153,8 @@ def test_futures_watching():
 
 
 def test_futures_request_socket():
-    async def test(box):
-        async with pointed_at(box, ccxt.binanceusdm) as client:
+    async def test(box, n):
+        async with pointed_at(box, ccxt.binanceusdm, n) as client:
             order = await client.create_order_ws(
                 PERP, "limit", "buy", 0.01, bid(box), post_only("r1")
             )
@@ -165,8 +174,8 @@ def test_futures_request_socket():
 
 
 def test_spot_markets_orders_and_balance():
-    async def test(box):
-        async with pointed_at(box, ccxt.binance) as client:
+    async def test(box, n):
+        async with pointed_at(box, ccxt.binance, n) as client:
             markets = await client.load_markets()
             assert {SPOT, PERP} <= markets.keys()
             assert markets[SPOT]["precision"]["amount"] == 1e-5
@@ -202,8 +211,8 @@ def test_spot_markets_orders_and_balance():
 
 
 def test_spot_watching():
-    async def test(box):
-        async with pointed_at(box, ccxt.binance) as client:
+    async def test(box, n):
+        async with pointed_at(box, ccxt.binance, n) as client:
             for _ in range(3):
                 book = await client.watch_order_book(SPOT)
             assert book["bids"][0][0] < book["asks"][0][0]

@@ -11,10 +11,18 @@ _spec = importlib.util.spec_from_file_location(
 )
 pointed = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(pointed)
-listening, near, python_binance, run, until = (
-    pointed.listening, pointed.price_near, pointed.python_binance, pointed.run, pointed.until,
+listening, near, python_binance, until = (
+    pointed.listening, pointed.price_near, pointed.python_binance, pointed.until,
 )  # fmt: skip
 BinanceAPIException = pointed.BinanceAPIException
+SERVED = pointed.Served()
+run = SERVED.run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _served():
+    yield
+    SERVED.close()
 
 
 def bid(box, **changes):
@@ -90,8 +98,8 @@ class Book:
 
 
 def test_futures_rest():
-    async def test(box):
-        async with python_binance(box) as (client, _):
+    async def test(box, n):
+        async with python_binance(box, n) as (client, _):
             info = await client.futures_exchange_info()
             assert {each["symbol"] for each in info["symbols"]} == {"BTCUSDT", "ETHUSDT"}
             book = await client.futures_order_book(symbol="BTCUSDT", limit=1000)
@@ -117,8 +125,8 @@ def test_futures_rest():
 
 
 def test_futures_batches_with_one_bad_item():
-    async def test(box):
-        async with python_binance(box) as (client, _):
+    async def test(box, n):
+        async with python_binance(box, n) as (client, _):
             items = [bid(box), bid(box, price="1.05"), bid(box)]
             placed = await client.futures_place_batch_order(batchOrders=items)
             assert [each.get("code", each.get("status")) for each in placed] == [
@@ -138,8 +146,8 @@ def test_futures_batches_with_one_bad_item():
 
 
 def test_futures_account_and_settings():
-    async def test(box):
-        async with python_binance(box) as (client, _):
+    async def test(box, n):
+        async with python_binance(box, n) as (client, _):
             balance = await client.futures_account_balance()
             assert [each["asset"] for each in balance] == ["USDT"]
             filled = await client.futures_create_order(
@@ -174,8 +182,8 @@ def test_futures_account_and_settings():
 
 
 def test_futures_request_socket():
-    async def test(box):
-        async with python_binance(box) as (client, _):
+    async def test(box, n):
+        async with python_binance(box, n) as (client, _):
             order = await client.ws_futures_create_order(**bid(box, newClientOrderId="w1"))
             assert order["status"] == "NEW"
             changed = await client.ws_futures_edit_order(
@@ -198,8 +206,8 @@ def test_futures_request_socket():
 
 
 def test_futures_book_stays_the_venues_own():
-    async def test(box):
-        async with python_binance(box) as (client, streams):
+    async def test(box, n):
+        async with python_binance(box, n) as (client, streams):
             name = "btcusdt@depth@100ms"
             async with listening(
                 streams.futures_multiplex_socket([name], category="public")
@@ -214,7 +222,7 @@ def test_futures_book_stays_the_venues_own():
                 await book.begin(
                     lambda: client.futures_order_book(symbol="BTCUSDT", limit=1000), receive
                 )
-                for _ in range(10):
+                for _ in range(5):
                     event = await receive()
                     book.follow(event)
                 floor = box.exchange.floor("binance-usdm", "BTCUSDT")
@@ -235,8 +243,8 @@ def test_futures_book_stays_the_venues_own():
 
 
 def test_futures_market_streams_and_their_categories():
-    async def test(box):
-        async with python_binance(box) as (_, streams):
+    async def test(box, n):
+        async with python_binance(box, n) as (_, streams):
             names = ["btcusdt@aggTrade", "btcusdt@markPrice@1s"]
             async with listening(streams.futures_multiplex_socket(names)) as stream:
                 seen = set()
@@ -249,7 +257,7 @@ def test_futures_market_streams_and_their_categories():
                 streams.futures_multiplex_socket(names, category="public")
             ) as stream:
                 seen = set()
-                for _ in range(60):
+                for _ in range(25):
                     seen.add((await stream.recv())["stream"])
                 assert seen == {"btcusdt@bookTicker", "btcusdt@depth5@100ms"}
 
@@ -257,9 +265,9 @@ def test_futures_market_streams_and_their_categories():
 
 
 def test_futures_user_stream():
-    async def test(box):
+    async def test(box, n):
         async with (
-            python_binance(box) as (client, streams),
+            python_binance(box, n) as (client, streams),
             listening(streams.futures_user_socket()) as stream,
         ):
             await client.futures_create_order(**bid(box, newClientOrderId="u1"))
@@ -282,23 +290,23 @@ def test_futures_user_stream():
 
 
 def test_a_listen_key_that_runs_out_says_so():
-    async def test(box):
+    async def test(box, n):
         async with (
-            python_binance(box) as (_, streams),
+            python_binance(box, n) as (_, streams),
             listening(streams.futures_user_socket()) as stream,
         ):
             event = await stream.recv()
             assert event["e"] == "listenKeyExpired"
 
-    run(test, listen_key_s=0.3)
+    run(test, listen_key_s=0.2)
 
 
 # -- spot
 
 
 def test_spot_rest():
-    async def test(box):
-        async with python_binance(box) as (client, _):
+    async def test(box, n):
+        async with python_binance(box, n) as (client, _):
             info = await client.get_exchange_info()
             assert info["symbols"][0]["permissionSets"] == [["SPOT"]]
             book = await client.get_order_book(symbol="BTCUSDT")
@@ -328,25 +336,25 @@ def test_spot_rest():
 
 
 def test_spot_book_follows_its_own_rule():
-    async def test(box):
+    async def test(box, n):
         async with (
-            python_binance(box) as (client, streams),
+            python_binance(box, n) as (client, streams),
             listening(streams.depth_socket("BTCUSDT", interval=100)) as stream,
         ):
             book = Book(spot=True)
             await book.begin(
                 lambda: client.get_order_book(symbol="BTCUSDT", limit=1000), stream.recv
             )
-            for _ in range(10):
+            for _ in range(5):
                 book.follow(await stream.recv())
 
     run(test)
 
 
 def test_spot_user_stream_and_request_socket():
-    async def test(box):
+    async def test(box, n):
         async with (
-            python_binance(box) as (client, streams),
+            python_binance(box, n) as (client, streams),
             listening(streams.user_socket()) as stream,
         ):
             order = await client.ws_create_order(**spot_bid(box, newClientOrderId="w1"))
@@ -368,8 +376,8 @@ def test_spot_user_stream_and_request_socket():
 
 
 def test_spot_cancel_and_replace():
-    async def test(box):
-        async with python_binance(box) as (client, _):
+    async def test(box, n):
+        async with python_binance(box, n) as (client, _):
             order = await client.ws_create_order(**spot_bid(box))
             replaced = await client.ws_cancel_and_replace_order(
                 cancelReplaceMode="STOP_ON_FAILURE", cancelOrderId=order["orderId"],
@@ -389,8 +397,8 @@ def test_spot_cancel_and_replace():
 def test_two_clients_at_once_lose_nothing():
     """Fills and orders of two accounts that trade with each other agree with what they asked."""
 
-    async def test(box):
-        async with python_binance(box) as (one, _), python_binance(box, 1) as (two, _):
+    async def test(box, n):
+        async with python_binance(box, n) as (one, _), python_binance(box, n + 1) as (two, _):
             asks = [
                 one.futures_create_order(**bid(box, side="SELL", price=near(box, 2000 + n)))
                 for n in range(10)

@@ -8,6 +8,7 @@ report with a fault ends the command with exit code 2, or 3 where the market dat
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -16,9 +17,10 @@ from typing import Any, NamedTuple
 
 from ._quoter import Quoter
 from ._quotes import GridStrategy
-from .errors import ExitCode
+from .errors import ConfigError, ExitCode
 from .events import ContractKind
 from .instrument import Instrument
+from .keyring import keys_of
 from .sample import Sample, look
 from .schema import Config, InstrumentConfig
 from .sources import source_of
@@ -63,6 +65,7 @@ class Report:
     """Everything that ``check`` found.  ladders: orders by name of instrument."""
 
     path: str
+    flag: str = ""  # that `run` needs for it
     findings: list[Finding] = field(default_factory=list)
     ladders: dict[str, list[Order]] = field(default_factory=dict)
 
@@ -77,7 +80,7 @@ class Report:
         """What to type now."""
         if self.exit_code:
             return f"repair the lines marked fault, then python -m mmcore check {self.path}"
-        return f"python -m mmcore run {self.path}"
+        return f"python -m mmcore run {self.path}{self.flag}"
 
     def as_dict(self) -> dict[str, Any]:
         """The report for machines."""
@@ -119,7 +122,9 @@ def check(config: Config) -> Report:
     Raises ConfigError for an instrument nothing is known of, DataError for a tape that cannot be
     read.
     """
-    report = Report(config.path)
+    flag = " --live" if config.mode == "live" and config.environment == "testnet" else ""
+    report = Report(config.path, flag)
+    report.findings += _place(config)
     source = source_of(config, seconds=SECONDS)
     with closing(source):
         samples = look(source, SECONDS)
@@ -140,6 +145,29 @@ def check(config: Config) -> Report:
         report.findings.append(Finding("note", "data", first, "they will be skipped and counted"))
     report.findings += _account(config, samples)
     return report
+
+
+def _place(config: Config) -> Iterator[Finding]:
+    """Where orders would go, and whether the keys for it are there; nothing is sent."""
+    if not config.needs_venue:
+        return
+    about = "venue"
+    where = config.environment
+    if config.mode == "paper":
+        text = f"listens to public data ({where}) without keys; orders stay simulated"
+        yield Finding("ok", about, text)
+    elif where == "loopback":
+        text = "orders go to the exchange in the box, which the run starts and stops; no keys"
+        yield Finding("ok", about, text)
+    else:
+        yield Finding("note", about, f"orders go to the {where}: run it with --live")
+        for venue in dict.fromkeys(item.venue for item in config.instruments):
+            try:
+                keys_of(venue, os.environ, config.live.keys_file)
+            except ConfigError as error:
+                yield Finding("note", about, f"{venue}: {error.what}", error.todo)
+            else:
+                yield Finding("ok", about, f"{venue}: keys are there, written as they should be")
 
 
 Statement = tuple[str, str, str]
@@ -251,6 +279,8 @@ def _statements(config: Config, ladder: Ladder) -> Iterator[Statement]:
 def _market(config: Config, ladder: Ladder) -> Statement:
     sample = ladder.sample
     origin = "tape" if config.market.source == "tape" else f"preset {config.market.preset}"
+    if config.market.source == "venue":  # nothing is asked of a venue here
+        origin = f"a synthetic stand-in, {origin}"
     spread_bps = sample.spread_ticks * float(sample.instrument.tick) / sample.mid * 1e4
     return (
         "ok",

@@ -227,7 +227,7 @@ cdef void venue_after(CVenue* v, const Event* e, int applied, int64_t ts_ns) noe
         _resync(v)
     if v.n[0] + v.n[1] == 0:
         return
-    if e.kind == EV_DEPTH:
+    if e.kind == EV_DEPTH or (e.kind == EV_CLEAR and v.rules & RULE_MEET):
         _crossings(v, ts_ns)
     elif e.kind == EV_TRADE and e.side:
         _print(v, e, ts_ns)

@@ -130,6 +130,15 @@ class Naive:
             self.taken[side].pop(tick, None)
             for each in self.at(side, tick):
                 each.front = min(each.front, qty)
+        self.cross()
+
+    def clear(self, side):
+        for each in (1, -1):
+            if side in (each, 0):
+                self.market[each].clear()
+        self.cross()
+
+    def cross(self):
         for side in (1, -1):
             for each in self.in_line(side):
                 while each.left:
@@ -161,6 +170,10 @@ class Twin:
         # The market itself is never crossed for long, but it may be for a message.
         self.street.depth(list(by_side[1].items()), list(by_side[-1].items()))
         self.naive.depth([(s, t, q) for s in (1, -1) for t, q in by_side[s].items()])
+
+    def clear(self, side):
+        self.street.clear(side)
+        self.naive.clear(side)
 
     def size(self, qty):
         # Thousandths of a lot, or whole lots where that is the unit.
@@ -239,6 +252,7 @@ acts = st.one_of(
         st.just("place"), st.integers(0, 2), sides, ticks, sizes,
         st.sampled_from([GTC, GTC, GTX, IOC, FOK]),
     ),
+    st.tuples(st.just("clear"), st.sampled_from([1, -1, 0])),
     st.tuples(st.just("cancel"), st.integers(0, 9)),
     st.tuples(st.just("amend"), st.integers(0, 9), ticks, sizes),
 )  # fmt: skip

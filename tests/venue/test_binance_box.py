@@ -87,6 +87,8 @@ def test_a_taking_order_fills_and_the_money_agrees(venue):
 @BOTH
 def test_two_accounts_trade_with_each_other(venue):
     async def check(box, trader):
+        rich = box.exchange.accounts_of("binance")[1]
+        box.exchange.transfer(rich, "spot", "BTC", 500 * 10**8, box.clock.now_ns())
         async with trading(box, venue, account=1) as other:
             price = trader.best(BID)
             bid = trader.place(BID, price, 2 * trader.size())

@@ -106,18 +106,12 @@ def open_exchange(
     tape = None
     if market != "synthetic":
         tape = TapeSource([market] if isinstance(market, str) else market)
-    items = _items(venues, tape)
-    floors = [
-        Floor(
-            item,
-            index,
-            funding_interval_ns=funding_interval_ns or RULES[item.venue].funding_interval_ns,
-            funding_rate=funding_rate,
-            band_percent=RULES[item.venue].band_percent if band_percent is None else band_percent,
-            orders_max=RULES[item.venue].orders_max,
-        )
-        for index, item in enumerate(items)
-    ]
+    floors = _floors(
+        _items(venues, tape),
+        funding_interval_ns=funding_interval_ns,
+        funding_rate=funding_rate,
+        band_percent=band_percent,
+    )
     families = dict.fromkeys(venue.partition("-")[0] for venue in venues)
     accounts = [
         _account(
@@ -135,6 +129,26 @@ def open_exchange(
     exchange = Exchange(floors, accounts, feeds=feeds, start_ns=begin_ns)
     exchange.advance(start_ns)
     return exchange
+
+
+def _floors(
+    items: Sequence[Instrument],
+    *,
+    funding_interval_ns: int,
+    funding_rate: int,
+    band_percent: int | None,
+) -> list[Floor]:
+    return [
+        Floor(
+            item,
+            index,
+            funding_interval_ns=funding_interval_ns or RULES[item.venue].funding_interval_ns,
+            funding_rate=funding_rate,
+            band_percent=RULES[item.venue].band_percent if band_percent is None else band_percent,
+            orders_max=RULES[item.venue].orders_max,
+        )
+        for index, item in enumerate(items)
+    ]
 
 
 def _account(

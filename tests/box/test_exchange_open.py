@@ -104,12 +104,12 @@ def played(seed, cadence_ns):
 
     exchange.listeners.append(hear)
     floor = exchange.floors[0]
-    for now in range(START, START + 2 * SECOND, 100_000_000):
+    for now_ns in range(START, START + 2 * SECOND, 100_000_000):
         for account, side in zip(exchange.accounts, (1, -1), strict=True):
             tick, _ = floor.best(side)
             new = NewOrder(floor=floor, side=side, qty=20, tick=tick, tif=TimeInForce.GTX)
-            exchange.place(account, new, now)
-        for at in range(now, now + 100_000_000, cadence_ns):
+            exchange.place(account, new, now_ns)
+        for at in range(now_ns, now_ns + 100_000_000, cadence_ns):
             exchange.advance(at)
     return told
 
@@ -125,8 +125,8 @@ def test_the_same_seed_and_the_same_calls_give_the_same_events():
 def test_ten_instruments_cost_a_small_part_of_a_core():
     exchange = open_exchange(1, start_ns=START)
     began = time.process_time()
-    for now in range(START, START + 4 * SECOND, 5_000_000):
-        exchange.advance(now)
+    for now_ns in range(START, START + 4 * SECOND, 5_000_000):
+        exchange.advance(now_ns)
     assert time.process_time() - began < 1.0, "a quarter of the time that it plays"
 
 

@@ -42,13 +42,14 @@ from ._stream import Heartbeat, Stream
 
 PING = b'{"op":"ping"}'
 PUBLIC_BEAT = Heartbeat("text", 10.0, 5.0, PING)
-PRIVATE_BEAT = Heartbeat("text", 4.0, 3.0, PING)  # order truth hangs on it
+PRIVATE_BEAT = Heartbeat("text", 2.5, 2.5, PING)  # order truth hangs on it
 STALE_S = 10.0
 UP_S = 15.0
 RESOLVE_S = 0.1
 CHECK_S = 1.0
 REFILL_S = 10.0
 CLOCK_S = 60.0
+QUIET_NS = 1_000_000_000
 SWEEPS = 20  # looks at what is open before cancel_all gives up
 SWEEP_S = 0.1
 
@@ -81,6 +82,7 @@ class BybitGateway:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stop: asyncio.Future[VenueFault]  # why trading cannot go on; made by start
         self._started = False
+        self._told_ns: dict[int | str, int] = {}
         self._closed = False
 
     # --- before the first stream ------------------------------------------------------------------
@@ -382,7 +384,11 @@ class BybitGateway:
             self._sink.fatal(defect)
 
     def _on_fault(self, fault: VenueFault) -> None:
-        """A refusal that concerns more than its order."""
+        """A refusal that concerns more than its order; of each kind one is told in a while."""
+        now = self._monotonic()
+        if now - self._told_ns.get(fault.code, -QUIET_NS) < QUIET_NS:
+            return
+        self._told_ns[fault.code] = now
         if fault.code in CLOCK_CODES:
             self._spawn(self._measure())
         self._fault(fault)

@@ -18,6 +18,7 @@ from ._own import VenueFill
 from .bybit import SIDES, trade_id
 
 MS = 1_000_000
+DIGITS_MAX = 15  # before the point: an amount in quanta stays exact in Decimal's 28 digits
 SIDE_TEXT = {BID: "Buy", ASK: "Sell"}
 TIF_TEXT = {
     TimeInForce.GTX: "PostOnly",
@@ -106,10 +107,12 @@ def quanta(text: object, what: str) -> int:
     if text == "" or text is None:
         return 0
     try:
-        scaled = (Decimal(str(text)) * QUANTA_PER_ONE).to_integral_value(ROUND_HALF_EVEN)
-        return int(scaled)
-    except (InvalidOperation, ValueError, OverflowError):
+        value = Decimal(str(text))
+    except InvalidOperation:
         raise DecodeError(f"{what} {text!r} is not a decimal number") from None
+    if not value.is_finite() or value.adjusted() > DIGITS_MAX:
+        raise DecodeError(f"{what} {text!r} is not an amount of money")
+    return int((value * QUANTA_PER_ONE).to_integral_value(ROUND_HALF_EVEN))
 
 
 def stamp_ns(text: object) -> int:

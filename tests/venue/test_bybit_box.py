@@ -15,7 +15,7 @@ from mmcore._book import Book
 from mmcore._engine import Account, Market, Ring, Trader
 from mmcore._orders import Orders
 from mmcore._pump import Pump, restamp
-from mmcore._quotes import GridStrategy
+from mmcore._quotes import TwoSidedStrategy
 from mmcore._rate import RateLimiter
 from mmcore._signals import Signals
 from mmcore.box.faults import Do
@@ -69,10 +69,16 @@ class Shop:
         self.ring = Ring(1 << 16)
         self.trader = Trader(
             Market(spec, Book(spec), Signals((1, 5), tick_window=100)),
-            GridStrategy(
-                max_position_usd=20_000.0, orders_per_side=3, minimum_spread=1.0, maximum_spread=2.0
+            TwoSidedStrategy(
+                target_liquidity=0.02,
+                half_spread=0.1,
+                max_bps_diff=0.0,
+                book_imbalance_factor=1.0,
+                max_skew_bps=0.1,
+                max_absolute_position_size=0.2,
+                asset_type="spot" if spot else "perp",
             ),
-            orders=Orders(requote_bps=0.05),
+            orders=Orders(requote_bps=0.0),
             rate=RateLimiter(60, reserve=10),
             account=Account(),
             ring=self.ring,
@@ -401,8 +407,8 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
     "every socket cut": [{"do": Do.CUT, "where": "socket:*", "at_s": 0.7, "count": 3}],
     "half-open private": [{"do": Do.HALF_OPEN, "where": "socket:*private*", "at_s": 0.5}],
     "a clock that jumps": [{"do": Do.JUMP, "where": "clock", "at_s": 0.5, "ms": -20_000.0}],
-    "too many requests": [{"do": Do.REPLY, "where": "request:*", "status": 200, "code": 10006, "count": 5,
-                           "after_n": 5}],
+    "too many requests": [{"do": Do.REPLY, "where": "request:*", "status": 200, "code": 10006,
+                           "count": 5, "after_n": 5}],
     "a race against a cancel": [{"do": Do.RACE, "where": "order", "count": 5}],
     "a restart": [{"do": Do.RESTART, "where": "box", "at_s": 0.7, "seconds": 1.0}],
 }  # fmt: skip
@@ -417,7 +423,6 @@ def test_faults_are_survived(name: str, venue: str):
             everywhere = line["where"] in {"clock", "box"}
             box.faults.apply(**line, venue="" if everywhere else "bybit")
         await asyncio.sleep(6.0)
-        print(name, shop.n_requests, shop.n_answers, shop.gateway.health(), shop.notices[:6])
         await even(box, shop)
         assert box.faults.fired, "the fault never fired"
 

@@ -284,7 +284,12 @@ def trader_lines(view: TraderView) -> list[str]:
         f"fees {fees}",
         f"net {net} {view.currency}",
     ]
-    lines = [f"{view.name:<{LABEL_WIDTH}}"]
+    return _wrapped(view.name, parts)
+
+
+def _wrapped(label: str, parts: Sequence[str]) -> list[str]:
+    """Parts behind a label, as many on a line as a terminal is wide."""
+    lines = [f"{label:<{LABEL_WIDTH}}"]
     for i, part in enumerate(parts):
         text = part if i == len(parts) - 1 else f"{part},"
         if len(lines[-1]) + 1 + len(text) > WIDTH:
@@ -313,7 +318,7 @@ def summary_lines(summary: Summary) -> list[str]:
     lines = [
         f"ended        {summary.cause}",
         f"orders       {_cancelled_text(summary)}",
-        *(f"verified     {line}" for line in summary.verified),
+        *(line for text in summary.verified for line in _wrapped("verified", text.split(", "))),
         f"market       {market}",
         f"book         {book}",
         f"trading      {trading}",

@@ -32,6 +32,7 @@ from .progress import (
     pnl_parts,
     repeated,
     summary_lines,
+    venue_trouble,
     why,
 )
 
@@ -40,6 +41,7 @@ BAR_WIDTH = 9
 TABLE_ROWS_MAX = 6
 VALUE_WIDTH = 25  # of a figure in the panel, at 80 columns
 NOTICE_ROWS = 2
+VENUE_ROWS = 2
 FOCUS_S = 5.0  # each of several instruments has the ladder for so long
 REFRESH_S = 0.45
 LEVEL_STYLES = {"info": "", "warning": "yellow", "error": "bold red"}
@@ -105,7 +107,9 @@ def picture(
     """``height`` lines of at most ``width`` columns."""
     views = snapshot.traders
     table = _table(snapshot, _focus(snapshot)) if len(views) > 1 else []
-    head = [_title(snapshot)] if table else [_title(snapshot), Text("")]
+    head = [_title(snapshot), *_venues(snapshot)]
+    if len(head) == 1 and not table:
+        head.append(Text(""))
     rows = max(height - len(head) - len(table) - NOTICE_ROWS - 2, 3)
     lines = head
     if views:
@@ -136,6 +140,25 @@ def _title(snapshot: Snapshot) -> Text:
     if snapshot.gaps or snapshot.problems:
         line.append(f"  {plural(snapshot.gaps, 'gap')}, {snapshot.problems} damaged", "yellow")
     return line
+
+
+def _venues(snapshot: Snapshot) -> list[Text]:
+    """A line for each venue that is talked to, those in trouble first."""
+    shown = sorted(snapshot.venues, key=lambda venue: not venue_trouble(venue))[:VENUE_ROWS]
+    lines = []
+    for venue in shown:
+        line = Text.assemble(
+            (venue.name, "bold"),
+            f"  links {venue.links_up}/{venue.links}  budget {venue.budget_left:.0%}",
+            f"  unknown {venue.n_unknown}  clock {venue.clock_offset_ms:+.1f}ms",
+        )
+        if venue.n_reconnects:
+            line.append(f"  {plural(venue.n_reconnects, 'reconnect')}")
+        if venue.down:
+            line.append(f"  {venue.down}")
+        line.stylize("yellow" if venue_trouble(venue) else "")
+        lines.append(line)
+    return lines
 
 
 def _body(view: TraderView, rows: int) -> list[Text]:

@@ -7,7 +7,15 @@ import pytest
 from rich.console import Console
 
 from mmcore.events import Status, Suppressed
-from mmcore.progress import Fill, Rung, Snapshot, Summary, TraderView
+from mmcore.progress import (
+    Fill,
+    Rung,
+    Snapshot,
+    Summary,
+    TraderView,
+    VenueView,
+    status_text,
+)
 from mmcore.screen import Screen, pick, picture
 
 
@@ -125,3 +133,27 @@ def test_the_screen_gives_back_the_terminal_with_notices_and_summary(
     assert "warning: line 7 is damaged" in after and "8 cancelled" in after
     assert after.rstrip().endswith("warning: no fills\x1b[0m")
     assert "(and 2 more)" in said
+
+
+VENUES = (
+    VenueView("binance-usdm testnet", 4, 4, budget_left=0.93, clock_offset_ms=-1.25),
+    VenueView("bybit-linear testnet", 2, 3, "private down: no answer", 0.5, 2, 7, 0.4),
+    VenueView("hyperliquid testnet", 2, 2),
+)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_venues_are_on_80x24_the_troubled_ones_first(count: int) -> None:
+    lines = text(snapshot(count, venues=VENUES))
+    assert len(lines) == 24 and max(map(len, lines)) <= 80
+    assert lines[1].startswith("bybit-linear testnet  links 2/3  budget 50%  unknown 2")
+    assert lines[2].startswith("binance-usdm testnet  links 4/4  budget 93%  unknown 0  clock -1.2")
+    page = "\n".join(lines)
+    for part in ("position", "net", "requests", "Ctrl-C cancels"):
+        assert part in page
+
+
+def test_a_line_names_a_venue_only_in_trouble() -> None:
+    words = status_text(snapshot(1, venues=VENUES))
+    assert "bybit-linear testnet: links 2 of 3 up (private down: no answer)" in words
+    assert "2 orders unknown" in words and "hyperliquid" not in words

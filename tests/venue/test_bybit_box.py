@@ -178,13 +178,19 @@ def setup_of(box: Box, venue: str, account: int = 0, **more: Any) -> Setup:
     return Setup(**given | more)
 
 
+def gateway_of(venue: str, setup: Setup) -> Gateway:
+    adapter: Any = decoder(venue)
+    made: Gateway = adapter.gateway(setup)
+    return made
+
+
 def run(play: Play, venue: str = "bybit-linear", *, quoting: bool = False, **more: Any) -> Shop:
     """Play against a box of one's own, and look at the books of both sides at the end."""
 
     async def main() -> Shop:
         async with asyncio.timeout(45), Box.open(seed=5, limits_scale=20.0) as box:
             shop = Shop(quoting)
-            shop.gateway = decoder(venue).gateway(setup_of(box, venue, **more))  # type: ignore[attr-defined]
+            shop.gateway = gateway_of(venue, setup_of(box, venue, **more))
             try:
                 shop.take_on(await shop.gateway.prepare())
                 await shop.gateway.start(shop)
@@ -293,9 +299,7 @@ def test_orders_of_an_earlier_start_are_swept():
     async def play(box: Box, shop: Shop) -> None:
         shop.send({"kind": PLACE, "slot": 0, "side": 1, "tick": shop.best()[0] - 900, "qty": 10})
         await shop.until("ACK")
-        later = decoder("bybit-linear").gateway(  # type: ignore[attr-defined]
-            setup_of(box, "bybit-linear", ids=replace(IDS, epoch=4))
-        )
+        later = gateway_of("bybit-linear", setup_of(box, "bybit-linear", ids=replace(IDS, epoch=4)))
         found = (await later.prepare()).account.orders
         assert [(o.own, o.qty, o.done) for o in found] == [(True, 10, 0)]
         assert await later.cancel_all() == 1
@@ -316,7 +320,7 @@ def test_what_would_keep_trading_from_working(spoil: Callable[[Any], None], said
     async def main() -> None:
         async with asyncio.timeout(20), Box.open(seed=5) as box:
             spoil(next(a for a in box.accounts if a.venue == "bybit"))
-            gateway = decoder("bybit-linear").gateway(setup_of(box, "bybit-linear"))  # type: ignore[attr-defined]
+            gateway = gateway_of("bybit-linear", setup_of(box, "bybit-linear"))
             try:
                 if said:
                     with pytest.raises(VenueError, match=said):
@@ -340,7 +344,7 @@ def test_refused_before_anything_is_started(what: str):
                 setup = replace(setup, keys=Keys("K" * 18, "S" * 36))
             else:
                 setup = replace(setup, base="127.0.0.1:9")
-            gateway = decoder("bybit-linear").gateway(setup)  # type: ignore[attr-defined]
+            gateway = gateway_of("bybit-linear", setup)
             with pytest.raises(VenueError) as caught:
                 await gateway.prepare()
             assert "S" * 36 not in str(caught.value)
@@ -353,7 +357,7 @@ def test_public_data_alone_needs_no_keys():
     async def main() -> None:
         async with asyncio.timeout(20), Box.open(seed=5) as box:
             setup = setup_of(box, "bybit-linear", keys=None, ids=None)
-            gateway = decoder("bybit-linear").gateway(setup)  # type: ignore[attr-defined]
+            gateway = gateway_of("bybit-linear", setup)
             prepared = await gateway.prepare()
             assert prepared.account is None
             kinds: set[int] = set()

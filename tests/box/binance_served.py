@@ -17,16 +17,16 @@ class Served:
         self._opened = None
         self._n = 0
 
-    def run(self, test, **choices):
+    def run(self, test, limit_s=LIMIT_S, **choices):
         """With choices a box of its own, else the shared one; bounded in time either way."""
         if choices:
-            return asyncio.run(alone(test, choices))
+            return asyncio.run(alone(test, limit_s, choices))
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             self._opened = Box.open(accounts=ACCOUNTS, limits_scale=10)
             self._box = self._loop.run_until_complete(self._opened.__aenter__())
         n, self._n = self._n, (self._n + 2) % ACCOUNTS
-        return self._loop.run_until_complete(asyncio.wait_for(test(self._box, n), LIMIT_S))
+        return self._loop.run_until_complete(asyncio.wait_for(test(self._box, n), limit_s))
 
     def close(self):
         if self._loop is not None:
@@ -35,6 +35,6 @@ class Served:
             self._loop.close()
 
 
-async def alone(test, choices):
-    async with asyncio.timeout(LIMIT_S), Box.open(**choices) as box:
+async def alone(test, limit_s, choices):
+    async with asyncio.timeout(limit_s), Box.open(**choices) as box:
         return await test(box, 0)

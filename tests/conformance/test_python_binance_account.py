@@ -1,0 +1,172 @@
+"""What the streams told an account adds up to what REST says in the end, to the last unit."""
+
+import asyncio
+import importlib.util
+import random
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+_spec = importlib.util.spec_from_file_location(
+    "binance_pointed", Path(__file__).parent / "binance_pointed.py"
+)
+pointed = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(pointed)
+Refused = pointed.BinanceAPIException
+SERVED = pointed.Served()
+
+START = Decimal(1_000_000)
+LAST = "the-last-one"
+NORMAL = {-2011, -5022, -5027, -2019, -4164}  # races, and prices that were too good
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _served():
+    yield
+    SERVED.close()
+
+
+class Told:
+    """The account as its private stream tells it; fills once each."""
+
+    def __init__(self):
+        self.open, self.fills = {}, {}
+        self.balance, self.position = START, Decimal(0)
+        self.told_balance, self.told_position = START, Decimal(0)
+
+    def futures(self, event):
+        if event["e"] == "ACCOUNT_UPDATE":
+            self.told_balance = Decimal(event["a"]["B"][0]["wb"])
+            for each in event["a"]["P"]:
+                self.told_position = Decimal(each["pa"])
+        if event["e"] != "ORDER_TRADE_UPDATE":
+            return
+        order = event["o"]
+        if order["X"] in {"NEW", "PARTIALLY_FILLED"}:
+            self.open[order["i"]] = (Decimal(order["q"]), Decimal(order["p"]), Decimal(order["z"]))
+        else:
+            self.open.pop(order["i"], None)
+        if order["x"] == "TRADE" and order["t"] not in self.fills:
+            self.fills[order["t"]] = order
+            sign = 1 if order["S"] == "BUY" else -1
+            self.position += sign * Decimal(order["l"])
+            self.balance += Decimal(order["rp"]) - Decimal(order["n"])
+
+
+async def trade(client, rng, seconds, price):
+    """Place, change and cancel at random around the market, singly and in batches."""
+    orders, n_calls = [], 0
+    end = asyncio.get_running_loop().time() + seconds
+    while asyncio.get_running_loop().time() < end:
+        n_calls += 1
+        try:
+            orders = await step(client, rng, orders, price)
+        except Refused as refused:
+            assert refused.code in NORMAL, refused
+    return n_calls
+
+
+def new_order(rng, price):
+    side = rng.choice(["BUY", "SELL"])
+    away = rng.randrange(-5, 40) * (-1 if side == "BUY" else 1)
+    return {
+        "symbol": "BTCUSDT",
+        "side": side,
+        "type": "LIMIT",
+        "timeInForce": rng.choice(["GTC", "GTX", "GTX", "IOC"]),
+        "quantity": f"{rng.randrange(2, 60) / 1000:.3f}",
+        "price": price(away),
+    }
+
+
+async def step(client, rng, orders, price):
+    do = rng.random()
+    if do < 0.4 or not orders:
+        order = await client.futures_create_order(**new_order(rng, price))
+        return [*orders, order]
+    if do < 0.6:
+        batch = [new_order(rng, price) for _ in range(5)]
+        placed = await client.futures_place_batch_order(batchOrders=batch)
+        assert all(each.get("code", -2011) in NORMAL for each in placed)
+        return [*orders, *(each for each in placed if "orderId" in each)]
+    chosen = orders.pop(rng.randrange(len(orders)))
+    if do < 0.8:
+        away = rng.randrange(2, 40) * (-1 if chosen["side"] == "BUY" else 1)
+        changed = await client.futures_modify_order(
+            symbol="BTCUSDT", side=chosen["side"], orderId=chosen["orderId"],
+            quantity=chosen["origQty"], price=price(away),
+        )  # fmt: skip
+        return [*orders, changed]
+    await client.futures_cancel_order(symbol="BTCUSDT", orderId=chosen["orderId"])
+    return orders
+
+
+async def settle(client, price):
+    """Leave a few orders far from the market, and an end that the stream tells."""
+    await client.futures_cancel_all_open_orders(symbol="BTCUSDT")
+    far = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTX",
+           "quantity": "0.010"}  # fmt: skip
+    for n in range(3):
+        await client.futures_create_order(**far, price=price(-3000 - n))
+    last = await client.futures_create_order(**far, price=price(-3100), newClientOrderId=LAST)
+    await client.futures_cancel_order(symbol="BTCUSDT", orderId=last["orderId"])
+
+
+async def agree(client, told):
+    """Compare what was told with REST."""
+    listed = {
+        each["orderId"]: (
+            Decimal(each["origQty"]), Decimal(each["price"]), Decimal(each["executedQty"]),
+        )
+        for each in await client.futures_get_open_orders(symbol="BTCUSDT")
+    }  # fmt: skip
+    assert told.open == listed and len(listed) == 3
+    account = await client.futures_account()
+    (position,) = [each for each in account["positions"] if each["symbol"] == "BTCUSDT"]
+    assert told.position == told.told_position == Decimal(position["positionAmt"])
+    assert told.balance == told.told_balance == Decimal(account["totalWalletBalance"])
+    fills = await client.futures_account_trades(symbol="BTCUSDT", limit=1000)
+    assert {each["id"]: each["commission"] for each in fills} == {
+        number: order["n"] for number, order in list(told.fills.items())[-1000:]
+    }
+
+
+async def listen(stream, told):
+    while True:
+        event = await stream.recv()
+        told.futures(event)
+        if event["e"] == "ORDER_TRADE_UPDATE" and event["o"]["c"] == LAST:
+            if event["o"]["X"] == "CANCELED":
+                return
+
+
+@pytest.mark.parametrize("seconds", [1.0, pytest.param(30.0, marks=pytest.mark.slow)])
+def test_streams_and_rest_agree(seconds):
+    async def test(box, n):
+        floor = box.exchange.floor("binance-usdm", "BTCUSDT")
+
+        def price(ticks):
+            return floor.instrument.price_text(floor.best(1)[0] + ticks)
+
+        one, two = pointed.python_binance(box, n), pointed.python_binance(box, n + 1)
+        async with one as (first, streams), two as (second, others):
+            mine = pointed.listening(streams.futures_user_socket())
+            theirs = pointed.listening(others.futures_user_socket())
+            async with mine as stream, theirs as other:
+                books = Told(), Told()
+                pairs = list(zip((stream, other), books, strict=True))
+                reading = [asyncio.create_task(listen(*pair)) for pair in pairs]
+                calls = await asyncio.gather(
+                    trade(first, random.Random(1), seconds, price),
+                    trade(second, random.Random(2), seconds, price),
+                )
+                await settle(first, price)
+                await settle(second, price)
+                await asyncio.gather(*reading)
+                await agree(first, books[0])
+                await agree(second, books[1])
+                assert min(calls) > 20 * seconds
+                assert all(book.fills for book in books)
+
+    SERVED.run(test, limit_s=seconds + 15)

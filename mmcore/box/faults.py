@@ -25,7 +25,7 @@ FIRED_MAX = 100_000  # lines of the log of what fired; the oldest go
 class Do(StrEnum):
     """What a fault does."""
 
-    DROP = "drop"  # a frame is lost; a request is never answered, nor executed
+    DROP = "drop"  # a frame is lost; a request is never executed, nor answered
     DUPLICATE = "duplicate"  # a frame comes twice
     REORDER = "reorder"  # a frame changes places with the next of its stream
     DELAY = "delay"  # frames come late, in order; a request is executed late
@@ -35,7 +35,7 @@ class Do(StrEnum):
     REPLY = "reply"  # an answer instead of execution
     UNKNOWN_503 = "unknown_503"  # executed, then answered as if nobody knew
     LATE_ACK = "late_ack"  # executed at once, answered late
-    LOST_ACK = "lost_ack"  # executed, never answered
+    LOST_ACK = "lost_ack"  # executed, then the connection is lost
     JUMP = "jump"  # the venue's clock
     BALANCE_LAG = "balance_lag"  # balances tell the past
     RACE = "race"  # an order fills just before its cancel is looked at
@@ -70,9 +70,10 @@ class Fault:
     ``socket:KIND``, ``order``, ``account``, ``clock`` or ``box``; a name may hold ``*``.  venue:
     "binance", "bybit", "hyperliquid", "" for all.  at_s: seconds after the start of the box, or
     after :meth:`Faults.apply`.  after_n: so many matching things pass unharmed first.  count: how
-    many are hit then, 0 for all; where ``seconds`` is given the default is all within them.
-    chance: of each, by the seed.  ms: how late, or how far a clock jumps (negative is back).
-    status, code, text, retry_s: of a reply.
+    many are hit then; by default one, or where ``seconds`` are given all within them; 0 for all.
+    chance: of each, by the seed.  ms: how late; how far a clock jumps (negative is back); how long
+    a connection hangs before it is lost (drop and lost_ack of requests).  status, code, text,
+    retry_s: of a reply.
     """
 
     do: Do

@@ -320,7 +320,7 @@ class Box:
         if strike.do is Do.UNKNOWN_503:
             return self._failed(dialect, request, strike.failure())
         if strike.do in {Do.DROP, Do.LOST_ACK}:
-            await asyncio.sleep(strike.fault.seconds)
+            await asyncio.sleep(strike.late_s)
             return None
         return reply
 
@@ -385,7 +385,7 @@ class Box:
         if strike.do in {Do.DELAY, Do.LATE_ACK}:
             await asyncio.sleep(strike.late_s)
             return None
-        await asyncio.sleep(strike.fault.seconds)
+        await asyncio.sleep(strike.late_s)
         return _lost(request)
 
     async def _converse(self, ws: Socket, claims: list[Dialect]) -> None:

@@ -241,8 +241,8 @@ class Socket:
         if do is Do.DROP:
             return
         if strike is not None and do is Do.LOST_ACK:
-            if not strike.fault.seconds:
-                self.cut()
+            await asyncio.sleep(strike.late_s)
+            self.cut()
             return
         late_s = self._box.options.reply_ms / 1e3
         if strike is not None and do is Do.LATE_ACK:

@@ -460,7 +460,7 @@ def test_equal_to_the_last_unit_after_trading_at_random(seed):
 def test_equal_to_the_last_unit_after_a_bad_day(seed):
     async def story(box):
         box.faults.apply(do=Do.DROP, where="stream:order", venue=VENUE, chance=0.1, seconds=6)
-        box.faults.apply(do=Do.DUPLICATE, where="stream:fills", venue=VENUE, chance=0.3, seconds=6)
+        box.faults.apply(do=Do.DUPLICATE, where="stream:fill", venue=VENUE, chance=0.3, seconds=6)
         box.faults.apply(do=Do.REORDER, where="stream:*", venue=VENUE, chance=0.1, seconds=6)
         box.faults.apply(do=Do.UNKNOWN_503, where="call:*", venue=VENUE, chance=0.1, seconds=6)
         box.faults.apply(do=Do.LOST_ACK, where="call:*", venue=VENUE, chance=0.05, seconds=6)

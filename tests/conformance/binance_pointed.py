@@ -46,7 +46,7 @@ async def python_binance(box, n):
     hurry(client.ws_future)
     hurry(client.ws_api)
     try:
-        yield client, Streams(client)
+        yield client, Streams(client, max_queue_size=10_000)
     finally:
         await client.ws_future.close()
         await client.close_connection()

@@ -18,7 +18,7 @@ SERVED = pointed.Served()
 
 START = Decimal(1_000_000)
 LAST = "the-last-one"
-NORMAL = {-2011, -5022, -5027, -2019, -4164}  # races, and prices that were too good
+NORMAL = {-2011, -2025, -5022, -5027, -2019, -4164}  # races, and prices that were too good
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -63,7 +63,8 @@ async def trade(client, rng, seconds, price):
         try:
             orders = await step(client, rng, orders, price)
         except Refused as refused:
-            assert refused.code in NORMAL, refused
+            if refused.code not in NORMAL:
+                raise
     return n_calls
 
 
@@ -85,13 +86,13 @@ async def step(client, rng, orders, price):
     if do < 0.4 or not orders:
         order = await client.futures_create_order(**new_order(rng, price))
         return [*orders, order]
-    if do < 0.6:
+    if do < 0.5:
         batch = [new_order(rng, price) for _ in range(5)]
         placed = await client.futures_place_batch_order(batchOrders=batch)
         assert all(each.get("code", -2011) in NORMAL for each in placed)
         return [*orders, *(each for each in placed if "orderId" in each)]
     chosen = orders.pop(rng.randrange(len(orders)))
-    if do < 0.8:
+    if do < 0.7:
         away = rng.randrange(2, 40) * (-1 if chosen["side"] == "BUY" else 1)
         changed = await client.futures_modify_order(
             symbol="BTCUSDT", side=chosen["side"], orderId=chosen["orderId"],
@@ -136,9 +137,9 @@ async def listen(stream, told):
     while True:
         event = await stream.recv()
         told.futures(event)
-        if event["e"] == "ORDER_TRADE_UPDATE" and event["o"]["c"] == LAST:
-            if event["o"]["X"] == "CANCELED":
-                return
+        order = event.get("o", {})
+        if (order.get("c"), order.get("X")) == (LAST, "CANCELED"):
+            return
 
 
 @pytest.mark.parametrize("seconds", [1.0, pytest.param(30.0, marks=pytest.mark.slow)])

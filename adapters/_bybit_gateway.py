@@ -183,7 +183,7 @@ class BybitGateway:
         self._private = Private(
             self._account, self._terms, own, desk,
             emit=sink.rows, raw=sink.raw, notice=self._warn, clock=self._clock,
-            since_ms=self._since_ms,
+            since_ms=self._since_ms, logs_in=self._setup.stream == "own",
         )  # fmt: skip
         private = self._private
         self._stream(
@@ -207,11 +207,19 @@ class BybitGateway:
         beat: Heartbeat,
         stale_s: float = 0.0,
     ) -> Stream:
-        stream = self._streams[name] = Stream(
-            name, f"{self._servers.sockets}/v5/{path}",
-            on_frame=on_frame, on_up=on_up, on_down=on_down, beat=beat, clock=self._clock,
-            rng=Random(self._rng.random()), stale_s=stale_s,
-        )  # fmt: skip
+        options: dict[str, Any] = {
+            "on_frame": on_frame, "on_up": on_up, "on_down": on_down, "beat": beat,
+            "clock": self._clock, "rng": Random(self._rng.random()), "stale_s": stale_s,
+        }  # fmt: skip
+        if self._setup.stream == "client" and name != "trade":
+            from ._bybit_client import ClientStream
+
+            channel: Any = "private" if name == "private" else self._category
+            keys = self._setup.keys if name == "private" else None
+            stream: Stream = ClientStream(name, self._servers, channel, keys, **options)
+        else:
+            stream = Stream(name, f"{self._servers.sockets}/v5/{path}", **options)
+        self._streams[name] = stream
         return stream
 
     async def _bring_up(self, name: str) -> None:

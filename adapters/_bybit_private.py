@@ -56,6 +56,7 @@ class Private:
 
     own: gets the news.  emit: gets rows of funding payments.  raw: gets frames as they came.
     since_ms: venue time from which executions count; what was before is in the position.
+    logs_in: whether the stream does not authenticate by itself.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Private:
         notice: Callable[[str], None],
         clock: Callable[[], int],
         since_ms: int,
+        logs_in: bool,
     ) -> None:
         self.pending = Pending("bybit private", ANSWER_S)
         self.n_refills = 0
@@ -83,6 +85,7 @@ class Private:
         self._notice = notice
         self._clock = clock
         self._since_ms = self._last_ms = since_ms
+        self._logs_in = logs_in
         self._paid: dict[int, None] = {}
         self._reading = asyncio.Lock()
 
@@ -110,7 +113,8 @@ class Private:
 
     async def on_up(self, stream: Stream) -> None:
         """Log in, subscribe, and read what happened meanwhile."""
-        await log_in(stream, self.pending, self._rest)
+        if self._logs_in:
+            await log_in(stream, self.pending, self._rest)
         category = self._account.category
         topics = [f"order.{category}", f"execution.{category}"]
         for number, args in enumerate((topics, ["wallet"])):

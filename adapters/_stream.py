@@ -235,7 +235,7 @@ class Stream:
 
     # --- the supervisor ---------------------------------------------------------------------------
 
-    def connected(self, transport: WSTransport) -> None:
+    def connected(self, transport: Any) -> None:
         """The handshake is through; frames may come before the connecting call returns."""
         self._transport = transport
         self.last_frame_ns = self.last_data_ns = self.clock()

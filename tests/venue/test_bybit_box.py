@@ -389,10 +389,22 @@ async def work(shop: Shop, seconds: float) -> None:
 @pytest.mark.parametrize("venue", CLASSES)
 def test_the_books_agree_after_a_few_seconds_of_quoting(venue: str):
     async def play(box: Box, shop: Shop) -> None:
-        await work(shop, 2.0)
+        await work(shop, 1.0)
         await even(box, shop)
 
     run(play, venue, quoting=True)
+
+
+@pytest.mark.parametrize("venue", CLASSES)
+def test_the_vendors_own_sockets_tell_the_same(venue: str):
+    async def play(box: Box, shop: Shop) -> None:
+        await work(shop, 1.0)
+        box.faults.apply(do=Do.CUT, where="socket:*", venue="bybit", count=0, seconds=0.2)
+        await asyncio.sleep(1.0)
+        await even(box, shop)
+        assert shop.gateway.health().n_reconnects >= 2
+
+    run(play, venue, quoting=True, stream="client")
 
 
 FAULTS: dict[str, list[dict[str, Any]]] = {

@@ -1,8 +1,8 @@
 """Every block of README and docs is run or loaded, and whatever the pages name exists.
 
 Python blocks run, in the order of their page and in one namespace.  TOML blocks load as
-configurations.  Console blocks are read: each command, option and file in them exists, and those
-that are over at once are run.
+configurations, or as fault scripts.  Console blocks are read: each command, option and file in them
+exists, and those that are over at once are run.
 """
 
 import re
@@ -19,6 +19,7 @@ from sybil.example import Example
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
 from mmcore import config
+from mmcore.box import script
 from mmcore.commands import mmcore as command_line
 
 ROOT = Path(__file__).parents[2]
@@ -100,6 +101,9 @@ def run_mmcore(arguments: list[str], folder: Path) -> None:
 
 
 def evaluate_toml(example: Example) -> None:
+    if str(example.parsed).startswith("[[fault]]"):
+        script.loads(str(example.parsed), f"{example.path}:{example.line}")
+        return
     config.loads(str(example.parsed), f"{example.path}:{example.line}")
 
 

@@ -16,7 +16,7 @@ from mmcore import commands
 from mmcore.commands import execute
 
 SMALL = '[[instrument]]\nsymbol = "BTCUSDT"\n'
-COMMANDS = [[], ["demo"], ["run"], ["check"], ["init"], ["tape"], ["tape", "info"]]
+COMMANDS = [[], ["demo"], ["run"], ["check"], ["init"], ["tape"], ["tape", "info"], ["venue"]]
 ENVIRONMENT = {
     **os.environ,
     "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),

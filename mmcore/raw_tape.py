@@ -7,6 +7,8 @@ the venue gave, so nothing has to be guessed when it is read back::
     1795245593064496571 {"mmcore":"recording","version":1,"instrument":{"venue":"bybit-spot",...}}
     1795245593071103223 {"topic":"orderbook.200.BTCUSDT",...}
 
+Where a stream was lost, a line of ours says so, and the book is stale there on replay too.
+
 The text is written in whole zstandard frames, one a second or a few MiB: a file whose writer was
 killed is whole up to the last of them.
 """
@@ -29,7 +31,9 @@ from .errors import DataError
 from .events import ContractKind
 from .instrument import Instrument
 
-MARK = b'{"mmcore":"recording",'
+MARK = b'{"mmcore":'  # how every line begins that no venue wrote
+HEADER_MARK = MARK + b'"recording",'
+LINK_DOWN = MARK + b'"link down"}'  # the stream was lost or damaged: the book is stale from here
 VERSION = 1
 HOUR_NS = 3_600 * 1_000_000_000
 FLUSH_S = 1.0
@@ -50,7 +54,7 @@ def read_header(frame: bytes) -> Instrument | None:
 
     Raises ValueError where it is damaged, or of a later version.
     """
-    if not frame.startswith(MARK):
+    if not frame.startswith(HEADER_MARK):
         return None
     said = orjson.loads(frame)
     if said.get("version") != VERSION:
@@ -225,4 +229,4 @@ class RawTapes:
         )
 
 
-__all__ = ["MARK", "RawTapes", "header", "read_header"]
+__all__ = ["LINK_DOWN", "MARK", "RawTapes", "header", "read_header"]

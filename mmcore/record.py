@@ -19,8 +19,9 @@ from typing import Any, Literal
 
 from .connect import Connection, Connections, connect, steady_clock
 from .errors import ConfigError, ExitCode, MmcoreError
+from .events import Kind
 from .progress import Level, notice_text, plural
-from .raw_tape import RawTapes
+from .raw_tape import LINK_DOWN, RawTapes
 from .run import SIGNALS
 from .schema import Config
 from .venue import Rows
@@ -179,7 +180,9 @@ class _Tap:
         self._put: Callable[[int, int, bytes], None] = tapes.put
 
     def rows(self, rows: Rows) -> None:
-        """What is decoded is decoded again when it is read."""
+        """What is decoded is decoded again when it is read; that a stream was lost is noted."""
+        if rows["kind"][0] == Kind.LINK_DOWN:
+            self._put(self._number, int(rows["ts_local_ns"][0]), LINK_DOWN)
 
     def raw(self, channel: str, frame: bytes, ts_local_ns: int) -> None:
         """A frame as it came."""

@@ -19,7 +19,7 @@ import zstandard
 from ._intake import Intake
 from .errors import DataError
 from .instrument import Instrument
-from .raw_tape import MARK
+from .raw_tape import LINK_DOWN, MARK
 from .venue import DecodeError, Decoder, Rows, SymbolError
 
 CHUNK_BYTES = 1 << 18  # read from the file at once
@@ -165,7 +165,10 @@ class FrameReader:
     def json_frame(self, frame: bytes, ts_local_ns: int, hint: int, file: Path, line: int) -> None:
         """A frame that the scanner left or refused: rows, or a problem and stale books."""
         if frame.startswith(MARK):
-            return  # the first line of our own recorder's file
+            if frame == LINK_DOWN:
+                for number in self.numbers:
+                    self.intake.link_down(number, ts_local_ns)
+            return  # else the first line of our own recorder's file
         try:
             self.intake.put(self.decoder.decode_json(frame, ts_local_ns, hint))
         except SymbolError:

@@ -13,7 +13,8 @@ from mmcore.captures import look
 from mmcore.errors import DataError
 from mmcore.events import Kind
 from mmcore.instrument import Instrument, known
-from mmcore.raw_tape import HOUR_NS, RawTapes, header, read_header
+from mmcore.raw_tape import HOUR_NS, LINK_DOWN, RawTapes, header, read_header
+from mmcore.recording import heads_of
 from mmcore.tape import TapeSource
 from mmcore.tape_info import tape_facts
 
@@ -93,6 +94,16 @@ def test_a_snapshot_over_rest_starts_the_chain_of_the_file(tmp_path: Path) -> No
     depth = rows[rows["kind"] == Kind.DEPTH]
     assert depth["seq"].tolist() == [10, 11, 13]
     assert (np.diff(depth["ts_local_ns"]) >= 0).all()
+
+
+def test_a_stream_that_was_lost_is_stale_on_replay_too(tmp_path: Path) -> None:
+    frames = [(START_NS, book(1, snapshot=True)), (START_NS + 5, LINK_DOWN)]
+    frames += [(START_NS + 10, book(2)), (START_NS + 20, book(7, snapshot=True))]
+    (path,) = write(tmp_path, SPOT, frames)
+    rows = rows_of([path])
+    kinds = rows["kind"][heads_of(rows)].tolist()
+    assert kinds == [Kind.DEPTH, Kind.LINK_DOWN, Kind.DEPTH]  # the delta between has no book
+    assert "1 lost connections" in tape_facts(str(path))["gaps"][0]
 
 
 def test_a_writer_that_was_killed_leaves_whole_text(tmp_path: Path) -> None:

@@ -23,13 +23,12 @@ from .binance_sockets import (
     StreamSocket,
     Talk,
     asked_streams,
-    scripted,
 )
 from .binance_spot import Spot
 from .binance_streams import Category, Hub
 from .binance_terms import money_text
 from .binance_user import ListenKeys, SpotEvents, UsdmEvents
-from .binance_words import Refused
+from .binance_words import Refused, scripted
 from .dialects import Dialect, Failure, Reply, Request
 from .orders import Event, TradeEvent
 from .sockets import Socket

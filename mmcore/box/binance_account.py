@@ -9,9 +9,11 @@ from .accounts import Account, Position
 from .binance_access import Access
 from .binance_desk import Ask, Desk, Route
 from .binance_market import limit_of
-from .binance_terms import LEVERAGE_MAX, MAINTENANCE, Terms, fixed, money_text
+from .binance_terms import Terms, fixed, money_text
 from .binance_words import Refused
+from .exchange import LEVERAGE_MAX
 from .floor import Floor
+from .margin import MAINTENANCE_DEN
 from .orders import Refusal, RefusalKind
 
 OK = {"code": 200, "msg": "success"}
@@ -289,7 +291,7 @@ class FuturesAccount:
             "initialLeverage": LEVERAGE_MAX,
             "notionalCap": NOTIONAL_MAX,
             "notionalFloor": 0,
-            "maintMarginRatio": float(MAINTENANCE),
+            "maintMarginRatio": 1 / MAINTENANCE_DEN,
             "cum": 0.0,
         }
         return [{"symbol": terms.symbol, "brackets": [tier]} for terms in chosen]

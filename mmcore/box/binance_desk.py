@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .accounts import Account, Wallet
@@ -84,15 +84,13 @@ FUNDING_LIMIT, FUNDING_WINDOW_NS = 500, 300 * SECOND_NS
 class Ask:
     """A request that was let in.
 
-    account: None on routes that anybody may ask.  now_ns: engine time.  socket: it came on one.
+    account: None on routes that anybody may ask.  now_ns: engine time.  ip: who asked.
     """
 
     params: Params
     account: Account | None
     now_ns: int
     ip: str
-    socket: bool = False
-    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def who(self) -> Account:
@@ -193,7 +191,7 @@ class Desk:
 
     def admit_call(self, route: Route, params: Params, ip: str) -> Ask:
         """As :meth:`admit`, for a request on a socket."""
-        ask = Ask(params, None, self.box.clock.engine_ns(), ip, socket=True)
+        ask = Ask(params, None, self.box.clock.engine_ns(), ip)
         self._count(route, ask)
         if route.access is Access.PUBLIC:
             return ask

@@ -14,7 +14,7 @@ from .binance_access import Access
 from .binance_desk import Ask, Desk, Route
 from .binance_streams import Category, Hub
 from .binance_user import ListenKeys, Outlet, SpotEvents
-from .binance_words import Params, Refused, pairs
+from .binance_words import Params, Refused, pairs, scripted
 from .dialects import Failure
 from .limits import SECOND_NS
 from .sockets import Socket
@@ -391,21 +391,4 @@ class CallSocket:
         return {}
 
 
-def scripted(failure: Failure) -> Refused:
-    """A failure that is not the request's own, in the venue's words."""
-    status = failure.status
-    if failure.unknown or (status == 503 and not failure.code):
-        text = failure.text or "Unknown error, please check your request or try again later."
-        problem = Refused(failure.code or -1000, text)
-    elif status in {418, 429}:
-        text = failure.text or "Too many requests; please use the websocket for live updates."
-        problem = Refused(failure.code or -1003, text)
-    else:
-        text = failure.text or "An unknown error occurred while processing the request."
-        problem = Refused(failure.code or -1000, text)
-    problem.status = status
-    problem.retry_s = failure.retry_s
-    return problem
-
-
-__all__ = ["CallSocket", "StreamSocket", "Talk", "asked_streams", "scripted"]
+__all__ = ["CallSocket", "StreamSocket", "Talk", "asked_streams"]

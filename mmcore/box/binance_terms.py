@@ -20,17 +20,13 @@ VENUES: dict[Market, str] = {"usdm": "binance-usdm", "spot": "binance-spot"}
 
 SPOT_DECIMALS = 8
 USDM_PRICE_DECIMALS_MIN = 2
-USDM_ORDERS_MAX = 200
-SPOT_ORDERS_MAX = 200
 SPOT_AMENDS_MAX = 10
 USDM_AMENDS_MAX = 10_000
 NO_BAND = 900  # percent around the mark that is shown where a floor has no band
 TICKS_MAX = 50_000_000  # highest price, in ticks
 NEVER_MS = 4_133_404_800_000  # delivery of a perpetual, as the venue writes it
 ONBOARD_MS = 1_569_398_400_000
-LEVERAGE_MAX = 125
 DEFAULT_MAX_QTY = "9000000"
-MAINTENANCE = Decimal("0.005")
 
 
 def money_text(quanta: int, decimals: int = 8) -> str:
@@ -201,7 +197,7 @@ class Terms:
                 },
                 {"filterType": "LOT_SIZE", **lot},
                 {"filterType": "MARKET_LOT_SIZE", **lot},
-                {"filterType": "MAX_NUM_ORDERS", "limit": USDM_ORDERS_MAX},
+                {"filterType": "MAX_NUM_ORDERS", "limit": self.floor.orders_max},
                 {"filterType": "MAX_NUM_ALGO_ORDERS", "limit": 10},
                 {"filterType": "MIN_NOTIONAL", "notional": self.min_notional},
                 {
@@ -284,19 +280,15 @@ class Terms:
                 "applyMaxToMarket": False,
                 "avgPriceMins": 5,
             },
-            {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": SPOT_ORDERS_MAX},
+            {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": self.floor.orders_max},
             {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": SPOT_AMENDS_MAX},
         ]
 
 
 __all__ = [
-    "LEVERAGE_MAX",
-    "MAINTENANCE",
     "NEVER_MS",
     "SPOT_AMENDS_MAX",
-    "SPOT_ORDERS_MAX",
     "USDM_AMENDS_MAX",
-    "USDM_ORDERS_MAX",
     "VENUES",
     "Market",
     "Terms",

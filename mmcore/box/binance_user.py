@@ -171,6 +171,8 @@ class UsdmEvents:
 
     def _order(self, event: OrderEvent) -> None:
         order, fill = event.order, event.fill
+        if not self.keys.outlets(order.account):
+            return
         if event.what == "rejected":
             if hidden(self.desk, order):
                 return
@@ -346,7 +348,8 @@ class SpotEvents:
             return  # refused at once: there is no order to tell of
         if event.what == "fill" and event.fill is order.fills[0]:
             self.desk.give_order_back(order.account, event.ts_ns)
-        self._tell(order.account, self._report(event))
+        if self.outlets.get(order.account):
+            self._tell(order.account, self._report(event))
 
     def _report(self, event: OrderEvent) -> dict[str, Any]:
         order, fill = event.order, event.fill

@@ -9,8 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote_plus
+
+if TYPE_CHECKING:
+    from .dialects import Failure
 
 T = TypeVar("T")
 
@@ -69,34 +72,24 @@ TEXTS: Mapping[int, str] = {
     -4046: "No need to change margin type.",
     -4047: "Margin type cannot be changed if there exists open orders.",
     -4048: "Margin type cannot be changed if there exists position.",
-    -4050: "Cross balance insufficient.",
     -4059: "No need to change position side.",
     -4060: "Invalid position side.",
     -4061: "Order's position side does not match user's setting.",
-    -4062: "Invalid or improper reduceOnly value.",
     -4067: "Position side cannot be changed if there exists open orders.",
     -4068: "Position side cannot be changed if there exists position.",
     -4082: "Invalid number of batch place orders.",
     -4116: "ClientOrderId is duplicated.",
-    -4118: "ReduceOnly Order Failed. Please check your existing position and open orders.",
     -4120: (
         "Order type not supported for this endpoint. "
         "Please use the Algo Order API endpoints instead."
     ),
-    -4141: "Symbol is closed.",
     -4164: "Order's notional must be no smaller than {notional} (unless you choose reduce only).",
     -4165: "Maximum time interval is {days} days.",
-    -4167: "Unable to adjust to Multi-Assets mode with symbols of isolated-margin.",
     -4171: "No need to change multi-assets mode.",
-    -5021: (
-        "Due to the order could not be filled immediately, the FOK order has been rejected. "
-        "The order will not be recorded in the order history"
-    ),
     -5022: (
         "Due to the order could not be executed as maker, the Post Only order will be rejected. "
         "The order will not be recorded in the order history"
     ),
-    -5025: "Only limit order is supported.",
     -5026: "Exceed maximum modify order limit.",
     -5027: "No need to modify the order.",
     -5037: "Invalid price match",
@@ -106,6 +99,10 @@ TEXTS: Mapping[int, str] = {
         "and smaller than 253402300799000"
     ),
 }
+# What a failure that is not the request's own is called, by the status of its answer.
+FAILURES: Mapping[int, int] = {408: -1007, 418: -1003, 429: -1003}
+TOO_MANY = "Too many requests; please use the websocket for live updates."
+UNKNOWN = "Unknown error, please check your request or try again later."
 # Codes that are not answered with HTTP 400.
 STATUSES: Mapping[int, int] = {-1003: 429, -1007: 408, -1015: 429, -2014: 401, -2015: 401}
 
@@ -153,6 +150,16 @@ class Refused(Exception):
         if self.data is not None:
             body["data"] = self.data
         return body
+
+
+def scripted(failure: Failure) -> Refused:
+    """A failure that is not the request's own, in the venue's words."""
+    code = failure.code or FAILURES.get(failure.status, -1000)
+    text = TOO_MANY if code == -1003 else UNKNOWN if failure.status == 503 else TEXTS.get(code)
+    problem = Refused(code, failure.text or text or TEXTS[-1000])
+    problem.status = failure.status
+    problem.retry_s = failure.retry_s
+    return problem
 
 
 def pairs(raw: str) -> list[tuple[str, str]]:
@@ -324,4 +331,5 @@ __all__ = [
     "has_decimals",
     "json_text",
     "pairs",
+    "scripted",
 ]

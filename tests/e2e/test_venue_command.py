@@ -123,6 +123,24 @@ def test_every_venue_tells_the_time_and_answers_a_ping(running):
     asyncio.run(main())
 
 
+def test_a_script_and_a_tape_of_the_command_line_are_used(tmp_path, shared_data):
+    script = tmp_path / "faults.toml"
+    script.write_text('[[fault]]\ndo = "reply"\nwhere = "rest:depth"\nstatus = 418\n')
+    tape = shared_data / "binance" / "usdm" / "BTCUSDT" / "btcusdt_20240808.gz"
+
+    async def main(said):
+        base = f"http://{said['host']}:{said['port']}"
+        async with aiohttp.ClientSession(base) as session:
+            url = "/fapi/v1/depth?symbol=BTCUSDT&limit=5"
+            async with session.get(url) as answer:
+                assert answer.status == 418
+            async with session.get(url) as answer:
+                return float((await answer.json())["bids"][0][0])
+
+    with box("--faults", str(script), "--market", str(tape)) as (_, said):
+        assert asyncio.run(main(said)) == pytest.approx(61_800, abs=100)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_at_once_even_with_clients(number):
     async def main(process, said):

@@ -9,6 +9,7 @@ from .binance_books import Aggregate, Numbers, Prints, Snapshot
 from .binance_desk import FUNDING_POOL, Ask, Desk, Route
 from .binance_terms import Terms, fixed, money_text
 from .binance_words import INTEGER_PATTERN, Params, Refused
+from .day import Day
 from .floor import Floor
 from .orders import Trade
 
@@ -52,6 +53,7 @@ class MarketData:
         self.desk = desk
         self.numbers = {floor: Numbers(floor) for floor in desk.by_floor}
         self.prints = {floor: Prints(floor.trades) for floor in desk.by_floor}
+        self.days = {floor: Day(floor) for floor in desk.by_floor}
         self.fundings = Fundings()
 
     def routes(self) -> Mapping[tuple[str, str], Route]:
@@ -71,6 +73,7 @@ class MarketData:
             "premiumIndex": Route(self.premium_index, weight=lambda p: one_or_all(p, 1, 10)),
             "fundingRate": Route(self.funding_rate, weight=0, pool=FUNDING_POOL),
             "fundingInfo": Route(self.funding_info, weight=0, pool=FUNDING_POOL),
+            "ticker/24hr": Route(self.day_ticker, weight=lambda p: one_or_all(p, 1, 40)),
             "ticker/bookTicker": Route(self.book_ticker, weight=lambda p: one_or_all(p, 2, 5)),
             "ticker/price": Route(self.ticker_price, weight=lambda p: one_or_all(p, 1, 2)),
         }
@@ -88,6 +91,7 @@ class MarketData:
             "historicalTrades": Route(self.trades, weight=25, word="trades"),
             "aggTrades": Route(self.agg_trades, weight=4, word="trades"),
             "avgPrice": Route(self.average_price, weight=2),
+            "ticker/24hr": Route(self.day_ticker, weight=lambda p: one_or_all(p, 2, 80)),
             "ticker/bookTicker": Route(self.book_ticker, weight=lambda p: one_or_all(p, 2, 4)),
             "ticker/price": Route(self.ticker_price, weight=lambda p: one_or_all(p, 2, 4)),
         }
@@ -299,6 +303,43 @@ class MarketData:
                 "lastUpdateId": self.numbers[floor].now,
             }
         return answer
+
+    def day_ticker(self, ask: Ask) -> Any:
+        return self._one_or_all(ask.params, self._day)
+
+    def _day(self, terms: Terms) -> dict[str, Any]:
+        answer = {"symbol": terms.symbol, **self.day_figures(terms)}
+        if terms.spot:
+            answer |= {**self._best(terms), "prevClosePrice": answer["openPrice"]}
+        return answer
+
+    def day_figures(self, terms: Terms) -> dict[str, Any]:
+        """Figures of the last 24 hours under the names that REST has for them."""
+        floor, now = terms.floor, self.desk.now_ms
+        day = self.days[floor].figures()
+        change = day.last - day.first
+        return {
+            "priceChange": terms.price(change),
+            "priceChangePercent": f"{100 * change / day.first if day.first else 0:.3f}",
+            "weightedAvgPrice": fixed(terms.average(day.value, day.qty), terms.price_decimals),
+            "lastPrice": terms.price(day.last),
+            "lastQty": terms.qty(floor.trades[-1].qty if floor.trades else 0),
+            "openPrice": terms.price(day.first),
+            "highPrice": terms.price(day.high),
+            "lowPrice": terms.price(day.low),
+            "volume": terms.qty(day.qty),
+            "quoteVolume": money_text(day.value, 8 if terms.spot else 2),
+            "openTime": now - 86_400_000,
+            "closeTime": now,
+            "firstId": day.first_id,
+            "lastId": day.last_id,
+            "count": day.n,
+        }
+
+    def printed(self, floor: Floor, trade: Trade) -> Aggregate | None:
+        """Take a print in; the aggregate that it closed, if any."""
+        self.days[floor].add(trade)
+        return self.prints[floor].add(trade)
 
     def ticker_price(self, ask: Ask) -> Any:
         return self._one_or_all(ask.params, self._last)

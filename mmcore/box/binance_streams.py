@@ -27,6 +27,17 @@ RPI = re.compile(r"rpiDepth(?:@(?P<ms>500)ms)?")
 TRADE = re.compile(r"trade")
 AGGREGATE = re.compile(r"aggTrade")
 MARK = re.compile(r"markPrice(?P<second>@1s)?")
+TICKER = re.compile(r"ticker")
+MINI = re.compile(r"miniTicker")
+DAY_MS = {"usdm": 2_000, "spot": 1_000}
+# What the streams call the figures of a day; the small one has some of them.
+DAY_WORDS: Mapping[str, str] = {
+    "p": "priceChange", "P": "priceChangePercent", "w": "weightedAvgPrice", "c": "lastPrice",
+    "Q": "lastQty", "o": "openPrice", "h": "highPrice", "l": "lowPrice", "v": "volume",
+    "q": "quoteVolume", "O": "openTime", "C": "closeTime", "F": "firstId", "L": "lastId",
+    "n": "count",
+}  # fmt: skip
+MINI_WORDS = "cohlvq"
 
 
 class Listener(Protocol):
@@ -69,8 +80,11 @@ KINDS: Mapping[str, tuple[re.Pattern[str], Category, str]] = {
     "trade": (TRADE, "public", "trades"),
     "aggregate": (AGGREGATE, "market", "trades"),
     "mark": (MARK, "market", "mark"),
+    "day": (TICKER, "market", "ticker"),
+    "mini": (MINI, "market", "ticker"),
 }
-SPOT_KINDS = frozenset({"depth", "best", "trade", "aggregate"})
+SPOT_KINDS = frozenset({"depth", "best", "trade", "aggregate", "day", "mini"})
+OF_ALL = frozenset({"best", "mark", "day", "mini"})  # kinds that have a stream of every symbol
 
 
 class Hub:
@@ -86,6 +100,8 @@ class Hub:
             "partial": self._partial,
             "best": self._best,
             "mark": self._mark,
+            "day": self._day,
+            "mini": self._day,
         }
 
     # -- who listens
@@ -113,7 +129,7 @@ class Hub:
 
     def _make(self, name: str) -> Feed | None:
         symbol, _, rest = name.partition("@")
-        if symbol.startswith("!") and not self.desk.spot:
+        if symbol.startswith("!"):
             rest, terms = name[1:].replace("@arr", "", 1), tuple(self.desk.terms.values())
         elif symbol == symbol.lower() and symbol.upper() in self.desk.terms:
             terms = (self.desk.terms[symbol.upper()],)
@@ -123,7 +139,7 @@ class Hub:
             match = pattern.fullmatch(rest)
             if match is None or (self.desk.spot and kind not in SPOT_KINDS):
                 continue
-            if len(terms) > 1 and kind not in {"best", "mark"}:
+            if len(terms) > 1 and kind not in OF_ALL:
                 return None
             return self._shape(Feed(name, kind, terms, word), match.groupdict())
         return None
@@ -138,6 +154,8 @@ class Hub:
             feed.levels = int(parts.get("levels") or 0)
             feed.kind = "partial" if feed.levels else feed.kind
             feed.cursor = Cursor(self.data.numbers[feed.terms[0].floor])
+        elif feed.kind in {"day", "mini"}:
+            feed.every_ns = DAY_MS[self.desk.market] * MS
         elif feed.kind == "mark":
             feed.every_ns = (1_000 if parts["second"] else MARK_MS) * MS
         return feed
@@ -209,8 +227,30 @@ class Hub:
             feed.say(event | {"a": terms.price(ask[0]), "A": terms.qty(ask[1])})
 
     def _mark(self, feed: Feed) -> None:
-        events = [self._mark_event(terms) for terms in feed.terms]
-        feed.say(events[0] if not feed.name.startswith("!") else events)
+        self._each(feed, self._mark_event)
+
+    def _each(self, feed: Feed, event: Callable[[Terms], dict[str, Any]]) -> None:
+        """Say an event of the one instrument, or a list of them of all."""
+        events = [event(terms) for terms in feed.terms]
+        feed.say(events if feed.name.startswith("!") else events[0])
+
+    def _day(self, feed: Feed) -> None:
+        self._each(feed, self._mini_event if feed.kind == "mini" else self._day_event)
+
+    def _mini_event(self, terms: Terms) -> dict[str, Any]:
+        figures = self.data.day_figures(terms)
+        head = {"e": "24hrMiniTicker", "E": self.desk.now_ms, "s": terms.symbol}
+        return head | {letter: figures[DAY_WORDS[letter]] for letter in MINI_WORDS}
+
+    def _day_event(self, terms: Terms) -> dict[str, Any]:
+        figures = self.data.day_figures(terms)
+        event: dict[str, Any] = {"e": "24hrTicker", "E": self.desk.now_ms, "s": terms.symbol}
+        event |= {letter: figures[name] for letter, name in DAY_WORDS.items()}
+        if terms.spot:
+            bid, ask = terms.floor.best(1) or (0, 0), terms.floor.best(-1) or (0, 0)
+            event |= {"x": event["o"], "b": terms.price(bid[0]), "B": terms.qty(bid[1])}
+            event |= {"a": terms.price(ask[0]), "A": terms.qty(ask[1])}
+        return event
 
     def _mark_event(self, terms: Terms) -> dict[str, Any]:
         floor = terms.floor
@@ -231,7 +271,7 @@ class Hub:
 
     def printed(self, terms: Terms, trade: Trade) -> None:
         """A print of a floor."""
-        closed = self.data.prints[terms.floor].add(trade)
+        closed = self.data.printed(terms.floor, trade)
         if closed is not None:
             self._aggregate(terms, closed)
         feed = self.feeds.get(f"{terms.symbol.lower()}@trade")

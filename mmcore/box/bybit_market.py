@@ -12,7 +12,6 @@ from mmcore.instrument import QUANTA_PER_ONE
 
 from .bybit_book import FULL_DEPTH, Ladders, seq
 from .bybit_codes import LINEAR, SPOT, bad
-from .bybit_day import Day
 from .bybit_desk import Answer, Desk, Params, Place
 from .bybit_tell import FUNDING_DECIMALS, price_text, stamp
 from .bybit_words import (
@@ -25,6 +24,7 @@ from .bybit_words import (
     ratio,
 )
 from .clock import Clock
+from .day import Day
 from .floor import Floor
 from .orders import Event, MarkEvent, Trade, TradeEvent
 

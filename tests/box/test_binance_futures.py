@@ -549,6 +549,16 @@ def test_marks_and_funding(client):
     assert float(best["bidPrice"]) < float(best["askPrice"])
 
 
+@pytest.mark.parametrize("root", ["/fapi/v1", "/api/v3"])
+def test_figures_of_a_day(client, root):
+    day = client.public(f"{root}/ticker/24hr", symbol="BTCUSDT")
+    low, last, high = (float(day[name]) for name in ("lowPrice", "lastPrice", "highPrice"))
+    assert low <= last <= high and low <= float(day["weightedAvgPrice"]) <= high
+    assert day["count"] == day["lastId"] - day["firstId"] + 1 > 1
+    assert ("bidPrice" in day) == (root == "/api/v3")
+    assert len(client.public(f"{root}/ticker/24hr").body) == 2
+
+
 def test_prints_are_told_single_and_gathered(client):
     cover(client, client.peer(), quantity="0.100")
     client.dialect.tick(client.box.clock.now_ns())

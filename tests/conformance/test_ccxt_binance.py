@@ -52,6 +52,8 @@ def test_futures_markets_and_book():
             book = await client.fetch_order_book(PERP)
             assert book["bids"][0][0] < book["asks"][0][0]
             assert (await client.fetch_time()) > 0
+            ticker = await client.fetch_ticker(PERP)
+            assert ticker["low"] <= ticker["last"] <= ticker["high"]
             trades = await client.fetch_trades(PERP)
             assert trades[-1]["price"] > 0
             funding = await client.fetch_funding_rate(PERP)
@@ -216,6 +218,8 @@ def test_spot_watching():
             for _ in range(3):
                 book = await client.watch_order_book(SPOT)
             assert book["bids"][0][0] < book["asks"][0][0]
+            ticker = await client.watch_ticker(SPOT)
+            assert ticker["low"] <= ticker["last"] <= ticker["high"]
 
             async def place():
                 await asyncio.sleep(0.3)

@@ -18,6 +18,8 @@ class _Minute:
     first: int
     high: int
     low: int
+    first_id: int
+    n: int = 0
     qty: int = 0
     value: int = 0
 
@@ -26,7 +28,8 @@ class _Minute:
 class DayFigures:
     """Prices in ticks, qty in units, value in quanta; zeros before the first print.
 
-    direction: of the last print against the one before, as Bybit names it.
+    n: how many prints; first_id, last_id: of the first and the last of them.  direction: of the
+    last print against the one before, as Bybit names it.
     """
 
     last: int = 0
@@ -36,6 +39,9 @@ class DayFigures:
     qty: int = 0
     value: int = 0
     hour_ago: int = 0
+    n: int = 0
+    first_id: int = 0
+    last_id: int = 0
     direction: str = "ZeroPlusTick"
 
 
@@ -62,10 +68,11 @@ class Day:
         begin_ns = trade.ts_ns // MINUTE_NS * MINUTE_NS
         minutes = self._minutes
         if not minutes or minutes[-1].begin_ns < begin_ns:
-            minutes.append(_Minute(begin_ns, trade.tick, trade.tick, trade.tick))
+            minutes.append(_Minute(begin_ns, trade.tick, trade.tick, trade.tick, trade.id))
         minute = minutes[-1]
         minute.high = max(minute.high, trade.tick)
         minute.low = min(minute.low, trade.tick)
+        minute.n += 1
         minute.qty += trade.qty
         minute.value += self.floor.notional(trade.tick, trade.qty)
         while minutes[0].begin_ns <= begin_ns - MINUTES * MINUTE_NS:
@@ -85,6 +92,9 @@ class Day:
             low=min(minute.low for minute in minutes),
             qty=sum(minute.qty for minute in minutes),
             value=sum(minute.value for minute in minutes),
+            n=sum(minute.n for minute in minutes),
+            first_id=minutes[0].first_id,
+            last_id=self.floor.last_trade_id,
             hour_ago=next(m.first for m in minutes if m.begin_ns >= hour_ns),
             direction=self.direction,
         )

@@ -101,10 +101,13 @@ def load(path: str | FilePath) -> Config:
     config = loads(text, file=str(path))
     files = tuple(str(path.parent / name) for name in config.market.files)
     market = msgspec.structs.replace(config.market, files=files)
-    live = config.live
-    if live.keys_file is not None:
-        keys_file = str(path.parent / FilePath(live.keys_file).expanduser())
-        live = msgspec.structs.replace(live, keys_file=keys_file)
+    named = {"keys_file": config.live.keys_file, "faults": config.live.faults}
+    places = {
+        name: str(path.parent / FilePath(value).expanduser())
+        for name, value in named.items()
+        if value is not None
+    }
+    live = msgspec.structs.replace(config.live, **places)
     return msgspec.structs.replace(config, market=market, live=live, path=str(path))
 
 

@@ -140,6 +140,15 @@ def _live(config: Config, data: dict[str, Any]) -> Iterator[Contradiction]:
         yield from _orders(config, data)
     if config.live.box is not None:
         yield from _box(config)
+    if config.live.faults is not None and (
+        config.environment != "loopback" or config.live.box is not None
+    ):
+        yield Contradiction(
+            ("live", "faults"),
+            "read only where the run starts the exchange in the box itself",
+            "remove faults",
+            (environment, ("live", "box")),
+        )
     if config.live.keys_file is not None and (
         config.mode == "paper" or (config.live.environment == "loopback" and not config.live.box)
     ):

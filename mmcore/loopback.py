@@ -108,6 +108,8 @@ def command(config: Config) -> list[str]:
     market = config.market
     words = [sys.executable, "-m", "mmcore", "venue", "--listen", "127.0.0.1:0"]
     words += ["--until-stdin-closes", "--seed", str(market.seed)]
+    if config.live.faults is not None:
+        words += ["--faults", config.live.faults]
     if market.source == "tape":
         return [*words, "--market", *market.files]
     return [*words, "--preset", market.preset]

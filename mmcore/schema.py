@@ -65,6 +65,14 @@ class LiveConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             auto="one of its own",
         ),
     ] = None
+    faults: Annotated[
+        str | None,
+        Key(
+            "path",
+            "what goes wrong in the box, and when; relative to the configuration file",
+            auto="nothing goes wrong",
+        ),
+    ] = None
     stream: Annotated[
         Literal["own", "client"], Key("choice", "client: the sockets of the vendor's library")
     ] = "own"

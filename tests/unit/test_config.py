@@ -208,6 +208,11 @@ ONE_FAULT = [
         'mode = "live"\nlive = { environment = "loopback" }\n' + LIVE + "start_position = 1\n",
         6, "start_position", "1", "asked", "remove",
     ),
+    (
+        'mode = "live"\nlive = { environment = "loopback", box = "127.0.0.1:1", faults = "f" }\n'
+        + LIVE,
+        2, "faults", '"f"', "starts the exchange", "remove",
+    ),
     ("live = { audit_seconds = 5 }\n" + LIVE, 1, "live", "{", "read only with", "remove"),
     (
         'market = { source = "venue", speed = 9 }\n' + LIVE,

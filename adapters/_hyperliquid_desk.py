@@ -88,6 +88,8 @@ class Desk:
         self._pending = Pending(f"{rest.venue} orders", DEADLINE_S)
         self._keys = count(1)
         self._askers = asyncio.Semaphore(ASKERS)
+        self._asked: set[str] = set()  # client ids of questions on their way
+        self._reading_fills = asyncio.Lock()
         self._reading_quota = False
         self._read_ms = 0  # fills up to here are known
         self.since_ns = 0  # of the account's first reading: earlier fills are in its position
@@ -128,6 +130,7 @@ class Desk:
             tif=own.tif, reduce_only=own.reduce_only,
         )  # fmt: skip
         if placing:
+            self._chains.of(own.client_id).born_ms = self._rest.now_ms()
             return own, wire, qty
         chain = self._chains.of(own.client_id)
         last = chain.last
@@ -335,8 +338,11 @@ class Desk:
             self.own.ended(own, Kind.FILL, RejectCode.NONE, leg.total, ts_ns=news.ts_ns)
         elif ending is Kind.REJECT:
             self.own.ended(own, Kind.EXPIRED, news.code, done, ts_ns=news.ts_ns)
-        elif chain.heir is None and (asked or not self._modifying(own, chain, leg)):
-            # Else it ended in favour of a new number: the answer, or the new one, will say.
+        elif chain.heir is None and not asked and self._modifying(own, chain, leg):
+            # In favour of a new number, most likely: its answer will say, or has been lost.
+            if own.asking:
+                self._inquire(own)
+        elif chain.heir is None:
             how = ending or Kind.EXPIRED  # a word nobody knows: it is not open
             self.own.ended(own, how, RejectCode.NONE, done, ts_ns=news.ts_ns)
         return True
@@ -377,15 +383,22 @@ class Desk:
         while True:
             await asyncio.sleep(ASK_EVERY_S)
             for own in self.own.unresolved(self._clock()):
-                self._spawn(self._question(own))
+                self._inquire(own)
+
+    def _inquire(self, own: Own) -> None:
+        if own.client_id not in self._asked:
+            self._asked.add(own.client_id)
+            self._spawn(self._question(own))
 
     async def _question(self, own: Own) -> None:
-        async with self._askers:
-            try:
+        try:
+            async with self._askers:
                 await self._ask(own)
-            except (DecodeError, VenueError) as error:
-                fault = error if isinstance(error, VenueError) else VenueError(str(error))
-                self._on_fault(fault)  # it is asked for again, later
+        except (DecodeError, VenueError) as error:
+            fault = error if isinstance(error, VenueError) else VenueError(str(error))
+            self._on_fault(fault)  # it is asked for again, later
+        finally:
+            self._asked.discard(own.client_id)
 
     async def _ask(self, own: Own) -> None:
         user, name = self._signer.account, cloid(own.client_id)
@@ -398,11 +411,17 @@ class Desk:
         if last is not None and last.oid != news.oid and not last.over:
             chain.heir = chain.heir or news
             await self._ask_leg(own, last)
-        if own.done > own.told or not news.open:
-            begin_ms = own.sent_ns // 1_000_000 - OVERLAP_MS
-            self.fills(await self._read_fills(max(begin_ms, self._read_ms - 60_000)))
-        if not self._heard(own, news, asked=True):
+        unwanted = not self._heard(own, news, asked=True)
+        if own.done > own.told and not own.ended:
+            await self._read_missing(own, chain)
+        if unwanted:
             await self._cancel([(own.instrument, own.client_id)])
+
+    async def _read_missing(self, own: Own, chain: Chain) -> None:
+        """Fills that the stream owes; one reading serves all who wait for it."""
+        async with self._reading_fills:
+            if own.done > own.told and not own.ended:
+                self.fills(await self._read_fills(chain.born_ms - OVERLAP_MS))
 
     async def refill(self) -> None:
         """Read orders and fills after the private stream was away; see `OwnOrders.refill`."""
@@ -456,9 +475,14 @@ class Desk:
                 break
         return rows
 
-    async def open_orders(self) -> list[OrderNews]:
-        """Every open order of the coins traded here.  Raises VenueError."""
-        answer = await self._rest.info("frontendOpenOrders", user=self._signer.account)
+    async def open_orders(self, *, urgent: bool = False) -> list[OrderNews]:
+        """Every open order of the coins traded here.  Raises VenueError.
+
+        urgent: what is kept back for cancels may be spent on it.
+        """
+        answer = await self._rest.info(
+            "frontendOpenOrders", urgent=urgent, user=self._signer.account
+        )
         if not isinstance(answer, list):
             raise VenueError("frontendOpenOrders is not a list", where=self._rest.venue)
         try:
@@ -499,8 +523,10 @@ class Desk:
         """
         deadline = asyncio.get_running_loop().time() + CANCEL_ALL_S
         cancelled: set[str] = set()
+        pause_s = CANCEL_ROUND_S
         while True:
-            ours = [each for each in await self.open_orders() if self.own.ids.own(each.client_id)]
+            orders = await self.open_orders(urgent=True)
+            ours = [each for each in orders if self.own.ids.own(each.client_id)]
             cancelled.update(each.client_id for each in ours)
             await self._cancel([(each.instrument, each.client_id) for each in ours])
             coming = sum(own.op is RequestKind.PLACE for own in self.own.live.values())
@@ -512,7 +538,8 @@ class Desk:
                     done=f"mmcore cancelled {len(cancelled)} and gave up after {CANCEL_ALL_S:g} s",
                     todo="cancel them on Hyperliquid's own page",
                 )  # fmt: skip
-            await asyncio.sleep(CANCEL_ROUND_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, 1.0)  # a reading is dear, and rarely are there more than two
 
     async def _cancel(self, orders: Sequence[tuple[int, str]]) -> None:
         """Cancel by client id over HTTP; what is gone already is no matter here."""

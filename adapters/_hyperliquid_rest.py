@@ -32,7 +32,7 @@ WEIGHTS: Mapping[str, int] = dict.fromkeys(
 WEIGHT = 20
 # Weight is of the address of this machine; messages are those on sockets.
 POOLS = {
-    "weight": Pool(1_200, 60.0, burst=400, reserve=100),
+    "weight": Pool(1_200, 60.0, burst=600, reserve=150),
     "messages": Pool(2_000, 60.0, burst=200, reserve=200),
 }
 QUOTA_LOW = 200  # requests of the account that only cancels may use
@@ -78,9 +78,9 @@ class Rest:
         """The venue's clock."""
         return (self._clock() + self.clock_offset_ns) // MS
 
-    async def info(self, kind: str, **fields: Any) -> Any:
-        """A question.  Raises VenueError."""
-        await self.budget.acquire({"weight": WEIGHTS.get(kind, WEIGHT)})
+    async def info(self, kind: str, *, urgent: bool = False, **fields: Any) -> Any:
+        """A question; ``urgent`` may spend what is kept back for cancels.  Raises VenueError."""
+        await self.budget.acquire({"weight": WEIGHTS.get(kind, WEIGHT)}, urgent)
         status, headers, body = await self._post("/info", {"type": kind} | fields, kind, INFO_S)
         if status != 200:
             raise self._refused(status, headers, body, kind)

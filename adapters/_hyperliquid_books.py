@@ -39,6 +39,7 @@ class Books:
         self._terms = {terms.number: terms for terms in decoder.terms}
         self._image_ns = dict.fromkeys(self._terms, 0)  # venue's time of the last book
         self._missing = set(self._terms)
+        self._held: dict[int, Rows] = {}  # the last books of this connection while shut
         self._halted: set[int] = set()
         self._trades: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._trades_from_ns = 0
@@ -64,14 +65,19 @@ class Books:
 
     def subscribed(self, now_ms: int) -> None:
         """A new connection, at this time of the venue: what it repeats from before is not news."""
+        self._held.clear()
         self._trades_from_ns = now_ms * 1_000_000
 
     def open(self) -> None:
-        """Both connections are whole: the next images count."""
+        """Both connections are whole: the books count, from the last ones that came."""
         self._is_open = True
+        held, self._held = self._held, {}
+        for rows in held.values():
+            self._image(rows)
 
     def shut(self, ts_local_ns: int) -> None:
         """A connection is lost: no book is true any more."""
+        self._held.clear()
         if not self._is_open:
             return
         self._is_open = False
@@ -94,7 +100,10 @@ class Books:
     def _image(self, rows: Rows) -> None:
         number, stamp = int(rows["instrument"][0]), int(rows["ts_venue_ns"][0])
         # A book of another server may be older than what the last one showed.
-        if not self._is_open or number in self._halted or stamp < self._image_ns[number]:
+        if number in self._halted or stamp < self._image_ns[number]:
+            return
+        if not self._is_open:
+            self._held[number] = rows.copy()
             return
         self._image_ns[number] = stamp
         self._emit(rows)

@@ -259,3 +259,31 @@ def test_a_cancel_takes_the_order_off_the_book(tif):
     with pytest.raises(Refusal) as refused:
         street.cancel(order)
     assert refused.value.kind is RefusalKind.ALREADY_DONE
+
+
+def test_who_joins_a_level_that_was_taken_from_stands_behind_what_is_left_of_it():
+    street = Street()
+    street.buy(0, 1, 400, tif=IOC)
+    order = street.sell(1, 1, 50)  # behind 600
+    street.depth([], [(1, 1_500)])
+    street.buy(0, 1, 660, tif=IOC)
+    assert order.filled == 50
+
+
+def test_a_queue_ahead_of_less_than_a_lot_holds_nobody_up():
+    street = Street("binance-spot", asks=[(1, 1_500_999)])
+    order = street.sell(1, 1, 1_000_000)
+    street.depth([], [(1, 5_000_000)])
+    taker = street.buy(0, 1, 2_000_000, tif=IOC)
+    assert [each[1] for each in street.tape()] == [1_500_000, 500_000]
+    assert (order.filled, taker.filled) == (500_000, 2_000_000)
+
+
+def test_a_side_that_is_cleared_uncovers_what_stood_crossed_behind_it():
+    street = Street()
+    street.depth([(2, 10)], [])  # crossed: neither this bid nor the asks at 1 and 2 are shown
+    order = street.buy(0, 1, 50)
+    assert order.filled == 0
+    street.clear(1)
+    assert order.filled == 50
+    assert street.book() == ([], [(1, 950), (2, 800)])

@@ -19,7 +19,7 @@ ITEMS = {
     "whole": replace(known("binance-usdm", "BTCUSDT"), min_notional="0"),
     "dust": replace(known("binance-spot", "BTCUSDT"), min_notional="0"),
 }
-TICKS = range(-2, 3)
+TICKS = range(-1, 2)
 
 
 @dataclass(eq=False)
@@ -259,7 +259,7 @@ acts = st.one_of(
 
 
 @pytest.mark.parametrize("kind", list(ITEMS))
-@settings(max_examples=100)
+@settings(max_examples=200)
 @given(story=st.lists(acts, min_size=5, max_size=40), cadence=st.integers(1, 5))
 def test_price_time_priority_prints_and_the_public_book(kind, story, cadence):
     twin = Twin(kind)

@@ -235,6 +235,7 @@ class Extras:
             "/sapi/v1/capital/config/getall": Route(self.nothing, read, 10),
             "/sapi/v1/margin/allPairs": Route(self.nothing, Access.PUBLIC),
             "/sapi/v1/margin/isolated/allPairs": Route(self.nothing, Access.PUBLIC),
+            "/sapi/v1/account/status": Route(self.account_status, read),
             "/sapi/v1/account/apiRestrictions": Route(self.permissions, read, word="permissions"),
             "/sapi/v1/asset/tradeFee": Route(self.fees, read, word="fees"),
             "/dapi/v1/exchangeInfo": Route(self.no_instruments, word="instruments"),
@@ -254,6 +255,10 @@ class Extras:
     def status(self, ask: Ask) -> Any:
         del ask
         return {"status": 0, "msg": "normal"}
+
+    def account_status(self, ask: Ask) -> Any:
+        del ask
+        return {"data": "Normal"}
 
     def nothing(self, ask: Ask) -> Any:
         """Margin pairs and deposits: there are none here."""

@@ -72,6 +72,7 @@ class MarketData:
             "aggTrades": Route(self.agg_trades, weight=20, word="trades"),
             "premiumIndex": Route(self.premium_index, weight=lambda p: one_or_all(p, 1, 10)),
             "fundingRate": Route(self.funding_rate, weight=0, pool=FUNDING_POOL),
+            "openInterest": Route(self.open_interest),
             "fundingInfo": Route(self.funding_info, weight=0, pool=FUNDING_POOL),
             "ticker/24hr": Route(self.day_ticker, weight=lambda p: one_or_all(p, 1, 40)),
             "ticker/bookTicker": Route(self.book_ticker, weight=lambda p: one_or_all(p, 2, 5)),
@@ -108,10 +109,11 @@ class MarketData:
             "depth": "depth",
             "ticker.price": "ticker/price",
             "ticker.book": "ticker/bookTicker",
+            "ticker.24hr": "ticker/24hr",
         }
         if self.desk.spot:
             names |= {"trades.recent": "trades", "trades.aggregate": "aggTrades"}
-            names |= {"avgPrice": "avgPrice"}
+            names |= {"avgPrice": "avgPrice", "trades.historical": "historicalTrades"}
         return {method: routes["GET", prefix + name] for method, name in names.items()}
 
     def ping(self, ask: Ask) -> Any:
@@ -283,6 +285,18 @@ class MarketData:
             }
             for each in self.desk.terms.values()
         ]
+
+    def open_interest(self, ask: Ask) -> Any:
+        """What is held: each contract has a long side and a short one, here or in the market."""
+        terms = ask.params.symbol(self.desk.terms)
+        held = [each.position(terms.floor).qty for each in self.desk.accounts()]
+        longs = sum(qty for qty in held if qty > 0)
+        interest = max(longs, longs - sum(held))
+        return {
+            "symbol": terms.symbol,
+            "openInterest": terms.qty(interest),
+            "time": self.desk.now_ms,
+        }
 
     def book_ticker(self, ask: Ask) -> Any:
         return self._one_or_all(ask.params, self._best)

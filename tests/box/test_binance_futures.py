@@ -545,6 +545,7 @@ def test_marks_and_funding(client):
     assert len(client.public("/fapi/v1/premiumIndex").body) == 2
     assert client.public("/fapi/v1/fundingInfo").body[0]["fundingIntervalHours"] == 8
     assert client.public("/fapi/v1/fundingRate", symbol="BTCUSDT").body == []
+    assert float(client.public("/fapi/v1/openInterest", symbol="BTCUSDT")["openInterest"]) >= 0
     best = client.public("/fapi/v1/ticker/bookTicker", symbol="BTCUSDT")
     assert float(best["bidPrice"]) < float(best["askPrice"])
 

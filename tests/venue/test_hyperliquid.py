@@ -126,9 +126,8 @@ async def settle(box, trader, account=0, *, in_order=True):
         assert position.cost == ledger.cost or not in_order
         change += ledger.realised - ledger.fees + ledger.funding
     before = trader.prepared.account.balances["USDC"].total
-    assert (
-        state.balances["USDC"].total == before + change == theirs.wallets["perp"].balances["USDC"]
-    )
+    assert state.balances["USDC"].total == theirs.wallets["perp"].balances["USDC"]
+    assert state.balances["USDC"].total == before + change or not in_order
 
 
 def run(story, *, limits_scale=100.0, **choices):
@@ -418,7 +417,10 @@ def test_a_request_or_an_answer_that_is_lost(name, do):
                 trader.cancel(order)
                 await trader.until(lambda: order.state in {"live", "over"}, 8.0)
             assert (order.why is Kind.REJECT) == (do is Do.DROP and name == "order")
-            assert (order.state == "live") == (do is Do.DROP and name == "cancel")
+            if do is Do.DROP and name == "cancel":
+                assert order.state == "live"
+            if order.state == "live":  # the engine was told that its cancel did not go through
+                assert order.code == RejectCode.OTHER
             await settle(box, trader)
 
     run(story)

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import fnmatch
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 from typing import Any, NamedTuple
 
-from .dialects import Failure
+from mmcore.spelling import nearest
+
+from .dialects import REQUEST_WORDS, SOCKET_KINDS, STREAM_WORDS, Failure
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,11 @@ PLACES = {
     "box": frozenset({Do.RESTART}),
 }
 NAMED = frozenset({"stream", "rest", "call", "request", "socket"})  # where a name must follow
+WORDS: Mapping[str, Sequence[str]] = {  # what things at a place are called, at the real venues
+    "stream": STREAM_WORDS,
+    "socket": SOCKET_KINDS,
+    **dict.fromkeys(("rest", "call", "request"), REQUEST_WORDS),
+}
 ONCE = frozenset({Do.JUMP, Do.RESTART})  # they happen once; `seconds` is how long they last
 LASTING = frozenset({Do.FREEZE, Do.BALANCE_LAG, Do.RESTART})  # these need `seconds`
 LATE = frozenset({Do.DELAY, Do.LATE_ACK, Do.BALANCE_LAG, Do.JUMP})  # these need `ms`
@@ -89,6 +96,9 @@ class Fault:
     code: int = 0
     text: str = ""
     retry_s: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "do", Do(self.do))  # its plain word will do
 
     @property
     def place(self) -> str:
@@ -188,10 +198,12 @@ class _Armed:
 class Faults:
     """The script at work.  ``fired`` tells what was done, in order.
 
-    seed: of every choice by chance.  now_ns: the engine's clock.
+    seed: of every choice by chance.  now_ns: the engine's clock.  strict: names that no venue
+    uses are refused.
     """
 
-    def __init__(self, seed: int, now_ns: Callable[[], int]) -> None:
+    def __init__(self, seed: int, now_ns: Callable[[], int], *, strict: bool = False) -> None:
+        self._strict = strict
         self.fired: list[Fired] = []
         self._now_ns = now_ns
         self._rng = Random(f"faults {seed}")
@@ -209,8 +221,10 @@ class Faults:
         Raises ValueError where it cannot be meant.
         """
         fault = fault or Fault(**line)
-        for field, rule, _ in wrong(fault):
-            raise ValueError(f"{field}: {rule}")
+        mistakes = [*wrong(fault), *(nameless(fault) if self._strict else ())]
+        if mistakes:
+            field, rule, repair = mistakes[0]
+            raise ValueError(f"{field}: {rule}; {repair}")
         self._n_applied += 1
         self._armed.append(_Armed(fault, self._n_applied, self._now_ns()))
         return fault
@@ -317,3 +331,12 @@ def wrong(fault: Fault) -> Iterator[tuple[str, str, str]]:
     for field in ("at_s", "after_n", "count", "seconds", "retry_s"):
         if (getattr(fault, field) or 0) < 0:
             yield field, "not negative", "write 0 or more"
+
+
+def nameless(fault: Fault) -> Iterator[tuple[str, str, str]]:
+    """As :func:`wrong`: a name that nothing is called by, so that the fault would never act."""
+    words = WORDS.get(fault.place, ())
+    if words and not fnmatch.filter(words, fault.target):
+        near = nearest(fault.target, words)
+        repair = f'write where = "{fault.place}:{near}"' if near else "choose one of them"
+        yield "where", f"{fault.place} names are {', '.join(words)}", repair

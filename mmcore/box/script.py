@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from itertools import chain
 from math import isfinite
@@ -18,8 +17,7 @@ from mmcore.faults import FaultList, report
 from mmcore.places import places
 from mmcore.spelling import nearest
 
-from .dialects import REQUEST_WORDS, SOCKET_KINDS, STREAM_WORDS
-from .faults import Do, Fault, wrong
+from .faults import Do, Fault, nameless, wrong
 
 BYTES_MAX = 1 << 20
 VENUES = ("binance", "bybit", "hyperliquid")
@@ -39,11 +37,6 @@ _KINDS: Mapping[str, tuple[type | tuple[type, ...], str, str]] = {
     "code": (int, "the venue's own code, a whole number", "-1003"),
     "text": (str, "text", '"Too many requests."'),
     "retry_s": (int, "seconds, a whole number", "5"),
-}
-_WORDS: Mapping[str, Sequence[str]] = {
-    "stream": STREAM_WORDS,
-    "socket": SOCKET_KINDS,
-    **dict.fromkeys(("rest", "call", "request"), REQUEST_WORDS),
 }
 assert set(_KINDS) == {field.name for field in fields(Fault)}
 
@@ -102,21 +95,12 @@ def _fault(table: Any, i: int, mistakes: FaultList) -> Fault | None:
     if len(mistakes.faults) > before:
         return None
     fault = Fault(**{**table, "do": Do(table["do"])})
-    for name, rule, repair in chain(wrong(fault), _nameless(fault)):
+    for name, rule, repair in chain(wrong(fault), nameless(fault)):
         if name in table:
             mistakes.add((*at, name), rule, repair)
         else:
             mistakes.add(at, rule, repair, missing=name)
     return fault
-
-
-def _nameless(fault: Fault) -> Iterator[tuple[str, str, str]]:
-    """A name that nothing is called by: such a fault would never act."""
-    words = _WORDS.get(fault.place, ())
-    if words and fault.target and not fnmatch.filter(words, fault.target):
-        near = nearest(fault.target, words)
-        repair = f'write where = "{fault.place}:{near}"' if near else "choose one of them"
-        yield "where", f"{fault.place} names are {', '.join(words)}", repair
 
 
 def _check(name: str, value: Any, path: tuple[str | int, ...], mistakes: FaultList) -> None:

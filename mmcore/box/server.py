@@ -65,7 +65,7 @@ class Box:
         self.exchange = exchange
         self.clock = clock or Clock()
         self.limits = Limits(self.options.limits_scale)
-        self.faults = Faults(self.options.seed, self.clock.engine_ns)
+        self.faults = Faults(self.options.seed, self.clock.engine_ns, strict=make is None)
         self.balances = Balances(exchange.accounts, self.faults, self.clock.engine_ns)
         exchange.listeners.append(self.balances.hear)
         exchange.before_cancel.append(self._race)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 QUEUE_FRAMES = 20_000  # of one slow reader, then it is cut off
-QUEUE_BYTES = 32 << 20
+QUEUE_BYTES = 8 << 20
 CLOSE_S = 2.0  # for the client to answer a closing frame
 REASON_BYTES = 123  # of a closing frame, by the protocol
 MUTE_STEP_S = 0.05

@@ -401,6 +401,13 @@ def test_the_first_of_several_acts_and_all_of_them_count():
     assert [act and act.do for act in acts] == [None, Do.DROP, Do.DUPLICATE, None]
 
 
+def test_names_that_no_venue_uses_are_refused_where_venues_are_real():
+    strict = Faults(1, lambda: 0, strict=True)
+    with pytest.raises(ValueError, match=r'write where = "stream:fill"$'):
+        strict.apply(do="drop", where="stream:fills")
+    assert strict.apply(do="drop", where="stream:f*").do is Do.DROP
+
+
 @pytest.mark.parametrize(
     ("fault", "field"),
     [

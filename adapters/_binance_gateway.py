@@ -236,6 +236,8 @@ class BinanceGateway:
         self._gate("private", True)
 
     def _private_down(self, why: str) -> None:  # noqa: ARG002 (as above)
+        if self._desk is not None:
+            self._desk.own.hold()
         self._gate("private", False)
 
     def _gate(self, part: str, whole: bool) -> None:

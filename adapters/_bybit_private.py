@@ -126,8 +126,9 @@ class Private:
         await self.refill()
 
     def on_down(self, why: str) -> None:
-        """Whoever waits for an answer is told."""
+        """Whoever waits for an answer is told; fills wait for the next reading."""
         self.pending.lost(why)
+        self._own.hold()
 
     # --- news -------------------------------------------------------------------------------------
 

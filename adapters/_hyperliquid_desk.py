@@ -199,6 +199,7 @@ class Desk:
     def link_lost(self, why: str) -> None:
         """The socket is gone, and with it every answer on its way."""
         self._pending.lost(f"the connection went down ({why})")
+        self.own.hold()
 
     def _answered(self, op: RequestKind, pairs: list[Pair], again: bool, response: Any) -> None:
         said = response if isinstance(response, dict) else {}

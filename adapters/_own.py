@@ -29,6 +29,7 @@ from ._decode import Terms
 SECOND = 1_000_000_000
 ORPHAN_SLOT = 0xFFFF  # of fills whose order no slot of this start stands for
 PAST_MAX = 20_000  # ended orders remembered, for news that comes late
+HOLD_NS = 15 * SECOND  # at most, fills wait for a reading of all of them
 TRADES_MAX = 200_000  # trade ids remembered
 STRAYS_MAX = 1_000  # fills kept whose order is not known yet
 ASK_FIRST_NS = 200_000_000  # what is merely late gets this long
@@ -150,6 +151,8 @@ class OwnOrders:
         self._trades: OrderedDict[tuple[int, int, int], None] = OrderedDict()
         self._strays: OrderedDict[str, list[VenueFill]] = OrderedDict()
         self._coin_paid: dict[int, int] = {}  # quanta of coin fees not yet told, by instrument
+        self._held: dict[tuple[int, int, int], VenueFill] = {}  # until they can be put in order
+        self._hold_until_ns = 0
         self._odd_fees: set[str] = set()
         self._rows: list[Rows] = []
 
@@ -227,8 +230,19 @@ class OwnOrders:
         """The venue confirms an amend to these figures."""
         self.resting(own, tick, qty_total, done, ts_ns=ts_ns)
 
+    def hold(self) -> None:
+        """The stream of fills is gone: they are told in the venue's order by the next refill.
+
+        Questions name the fills of one order at a time; a profit is realised by the order in which
+        fills happened.  Not for ever: where no refill comes, late is better than never.
+        """
+        self._hold_until_ns = self.clock() + HOLD_NS
+
     def filled(self, fill: VenueFill) -> bool:
         """One fill, from a stream or a reading.  False for one that was known already."""
+        if self.clock() < self._hold_until_ns:
+            return self._hold(fill) not in self._trades
+        self._release()
         own = self.find(client_id=fill.client_id, venue_id=fill.venue_id)
         told = self._fill(fill, own)
         self._flush()
@@ -335,7 +349,8 @@ class OwnOrders:
         """
         unwanted, seen = [], set()
         for fill in fills:
-            self._fill(fill, self.find(client_id=fill.client_id, venue_id=fill.venue_id))
+            self._hold(fill)
+        self._release()
         for order in open_orders:
             own = self.find(client_id=order.client_id, venue_id=order.venue_id)
             if own is None or own.ended:
@@ -355,6 +370,20 @@ class OwnOrders:
     def coin_dust(self, instrument: int, balance: int) -> None:
         """The coin balance (quanta) before the first order: its part below a unit absorbs fees."""
         self._coin_paid[instrument] = -(balance % self._coin_unit(instrument))
+
+    def _hold(self, fill: VenueFill) -> tuple[int, int, int]:
+        key = (fill.instrument, fill.side, fill.trade_id)
+        self._held.pop(key, None)  # a reading that names it again knows its place
+        self._held[key] = fill
+        return key
+
+    def _release(self) -> None:
+        """Tell what was held back, as it happened."""
+        self._hold_until_ns = 0
+        if self._held:
+            held, self._held = sorted(self._held.values(), key=lambda fill: fill.ts_ns), {}
+            for fill in held:
+                self._fill(fill, self.find(client_id=fill.client_id, venue_id=fill.venue_id))
 
     # --- inside -----------------------------------------------------------------------------------
 

@@ -308,3 +308,54 @@ def test_two_minutes_of_each_example(tmp_path: Path, name: str) -> None:
     assert sum(trader["fills"] for trader in said["traders"]) > 50
     journal = tmp_path / said["directory"] / "journal.sqlite"
     assert open_orders(journal) == []
+
+
+FAULTS = """
+[[fault]]
+do = "cut"
+where = "socket:private"
+at_s = 3
+[[fault]]
+do = "lost_ack"
+where = "request:order"
+at_s = 5
+[[fault]]
+do = "late_ack"
+where = "request:amend"
+at_s = 6
+count = 3
+ms = 800
+[[fault]]
+do = "duplicate"
+where = "stream:order"
+at_s = 7
+seconds = 3
+[[fault]]
+do = "race"
+where = "order"
+at_s = 8
+count = 3
+[[fault]]
+do = "restart"
+where = "box"
+at_s = 11
+seconds = 2
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["binance", "bybit", "hyperliquid", "both"])
+def test_a_bad_day_ends_with_both_sides_the_same(tmp_path: Path, name: str) -> None:
+    """Lost streams and answers, races, and a venue that restarts, under a real run."""
+    if name == "hyperliquid":
+        pytest.importorskip("eth_account")
+    text = (EXAMPLES / f"{name}_loopback.toml").read_text("utf-8")
+    text = re.sub(r"(?m)^audit_seconds.*$", 'audit_seconds = 3\nfaults = "faults.toml"', text)
+    (tmp_path / "c.toml").write_text(text)
+    (tmp_path / "faults.toml").write_text(FAULTS)
+    process = start(tmp_path, "run", "c.toml", "--seconds", "22", "--json")
+    out, err = process.communicate(timeout=90)
+    assert process.returncode == 0, f"{err}{out[-3000:]}"
+    said = json.loads(out.splitlines()[-1])
+    assert said["remaining"] == 0
+    assert all("on both sides" in line for line in said["verified"])

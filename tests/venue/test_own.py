@@ -96,6 +96,41 @@ def test_a_fill_proves_that_the_order_was_placed():
     assert not desk.own.live
 
 
+def test_fills_of_a_time_without_the_stream_are_told_as_they_happened():
+    desk = Desk()
+    buy, sell = desk.place(0), desk.place(1, side=-1)
+    for own in (buy, sell):
+        desk.own.resting(own, own.tick, 5, 0)
+    desk.rows.clear()
+    desk.own.hold()
+    assert desk.fill(sell, 12, 5, ts_ns=9 * SECOND)  # the order that was asked for first
+    desk.own.ended(sell, Kind.FILL, RejectCode.NONE, 5)
+    assert desk.rows == []
+    early = [
+        VenueFill(
+            instrument=0, client_id=buy.client_id, venue_id="", side=1, trade_id=i, tick=100,
+            qty=1, fee=0, fee_asset="USDT", maker=True, ts_ns=i * SECOND,
+        )
+        for i in (7, 8)
+    ]  # fmt: skip
+    desk.own.refill((), early, False, asked_ns=desk.now)
+    assert [int(row["seq"]) for row in desk.rows] == [7, 8, 12]
+    assert not sell.ended or sell.told == 5
+    desk.fill(buy, 13, 1)
+    assert int(desk.rows[-1]["seq"]) == 13  # the stream is trusted again
+
+
+def test_fills_are_not_held_for_ever():
+    desk = Desk()
+    own = desk.place()
+    desk.own.hold()
+    assert desk.fill(own, 1, 2)
+    assert desk.rows == []
+    desk.now += 60 * SECOND
+    desk.fill(own, 2, 3, ts_ns=SECOND)
+    assert desk.told() == [("ACK", 5), ("FILL", 2), ("FILL", 3)]
+
+
 def test_a_fill_that_names_only_the_venues_id_waits_for_it():
     desk = Desk()
     own = desk.place()

@@ -11,7 +11,7 @@ import orjson
 from .accounts import Account
 from .binance_access import Access
 from .binance_desk import Ask, Desk, Route
-from .binance_market import limit_of, one_or_all
+from .binance_market import either, limit_of
 from .binance_orders import (
     SIDES,
     find,
@@ -45,9 +45,6 @@ class Futures:
         trade, read = Access.TRADE, Access.READ
         one, many = (1, 1), (5, 1)  # orders counted, short and long window
 
-        def listing(p: Params) -> int:
-            return one_or_all(p, 1, 40)
-
         table: dict[tuple[str, str], Route] = {
             ("POST", "order"): Route(self.place, trade, 0, one, "order"),
             ("PUT", "order"): Route(self.amend, trade, 0, one, "amend"),
@@ -58,7 +55,7 @@ class Futures:
             ("PUT", "batchOrders"): Route(self.amend_batch, trade, 5, many, "batch"),
             ("DELETE", "batchOrders"): Route(self.cancel_batch, trade, word="batch"),
             ("DELETE", "allOpenOrders"): Route(self.cancel_all, trade, word="cancel_all"),
-            ("GET", "openOrders"): Route(self.open_orders, read, listing, word="open_orders"),
+            ("GET", "openOrders"): Route(self.open_orders, read, either(1, 40), word="open_orders"),
             ("GET", "openOrder"): Route(self.open_order, read, word="query"),
             ("GET", "allOrders"): Route(self.all_orders, read, 5, word="history"),
             ("GET", "userTrades"): Route(self.user_trades, read, 5, word="fills"),

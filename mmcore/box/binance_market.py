@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from .binance_access import Access
 from .binance_books import Aggregate, Numbers, Prints, Snapshot
 from .binance_desk import FUNDING_POOL, Ask, Desk, Route
 from .binance_terms import Terms, fixed, money_text
@@ -13,6 +14,7 @@ from .day import Day
 from .floor import Floor
 from .orders import Trade
 
+ALL = Access.PUBLIC
 USDM_DEPTHS = (5, 10, 20, 50, 100, 500, 1000)
 SPOT_DEPTH_MAX = 5_000
 TRADES_MAX = 1_000
@@ -63,20 +65,20 @@ class MarketData:
     def _usdm_routes(self) -> Mapping[tuple[str, str], Route]:
         v1 = "/fapi/v1/"
         table = {
-            "ping": Route(self.ping),
-            "time": Route(self.time),
+            "ping": Route(self.ping, word="time"),
+            "time": Route(self.time, word="time"),
             "exchangeInfo": Route(self.exchange_info, word="instruments"),
             "depth": Route(self.depth, weight=usdm_depth_weight, word="depth"),
             "trades": Route(self.trades, weight=5, word="trades"),
             "historicalTrades": Route(self.trades, weight=20, word="trades"),
             "aggTrades": Route(self.agg_trades, weight=20, word="trades"),
-            "premiumIndex": Route(self.premium_index, weight=lambda p: one_or_all(p, 1, 10)),
+            "premiumIndex": Route(self.premium_index, ALL, either(1, 10), word="prices"),
             "fundingRate": Route(self.funding_rate, weight=0, pool=FUNDING_POOL),
             "openInterest": Route(self.open_interest),
             "fundingInfo": Route(self.funding_info, weight=0, pool=FUNDING_POOL),
-            "ticker/24hr": Route(self.day_ticker, weight=lambda p: one_or_all(p, 1, 40)),
-            "ticker/bookTicker": Route(self.book_ticker, weight=lambda p: one_or_all(p, 2, 5)),
-            "ticker/price": Route(self.ticker_price, weight=lambda p: one_or_all(p, 1, 2)),
+            "ticker/24hr": Route(self.day_ticker, ALL, either(1, 40), word="prices"),
+            "ticker/bookTicker": Route(self.book_ticker, ALL, either(2, 5), word="prices"),
+            "ticker/price": Route(self.ticker_price, ALL, either(1, 2), word="prices"),
         }
         found = {("GET", v1 + name): route for name, route in table.items()}
         found["GET", "/fapi/v2/ticker/price"] = table["ticker/price"]
@@ -84,17 +86,17 @@ class MarketData:
 
     def _spot_routes(self) -> Mapping[tuple[str, str], Route]:
         table = {
-            "ping": Route(self.ping),
-            "time": Route(self.time),
+            "ping": Route(self.ping, word="time"),
+            "time": Route(self.time, word="time"),
             "exchangeInfo": Route(self.exchange_info, weight=20, word="instruments"),
             "depth": Route(self.depth, weight=spot_depth_weight, word="depth"),
             "trades": Route(self.trades, weight=25, word="trades"),
             "historicalTrades": Route(self.trades, weight=25, word="trades"),
             "aggTrades": Route(self.agg_trades, weight=4, word="trades"),
-            "avgPrice": Route(self.average_price, weight=2),
-            "ticker/24hr": Route(self.day_ticker, weight=lambda p: one_or_all(p, 2, 80)),
-            "ticker/bookTicker": Route(self.book_ticker, weight=lambda p: one_or_all(p, 2, 4)),
-            "ticker/price": Route(self.ticker_price, weight=lambda p: one_or_all(p, 2, 4)),
+            "avgPrice": Route(self.average_price, weight=2, word="prices"),
+            "ticker/24hr": Route(self.day_ticker, ALL, either(2, 80), word="prices"),
+            "ticker/bookTicker": Route(self.book_ticker, ALL, either(2, 4), word="prices"),
+            "ticker/price": Route(self.ticker_price, ALL, either(2, 4), word="prices"),
         }
         return {("GET", "/api/v3/" + name): route for name, route in table.items()}
 
@@ -385,9 +387,9 @@ def limit_of(params: Params, default: int = 500) -> int:
     return min(limit, TRADES_MAX)
 
 
-def one_or_all(params: Params, one: int, every: int) -> int:
+def either(one: int, every: int) -> Callable[[Params], int]:
     """Weight of a route that is cheaper for one symbol."""
-    return one if params.text("symbol") else every
+    return lambda params: one if params.text("symbol") else every
 
 
 def _asked_depth(params: Params, default: int) -> int:
@@ -405,4 +407,4 @@ def spot_depth_weight(params: Params) -> int:
     return next((w for top, w in ((100, 5), (500, 25), (1000, 50)) if limit <= top), 250)
 
 
-__all__ = ["Fundings", "MarketData", "limit_of", "one_or_all", "rate_text"]
+__all__ = ["Fundings", "MarketData", "either", "limit_of", "rate_text"]

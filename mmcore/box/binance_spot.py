@@ -9,7 +9,7 @@ from .accounts import Account
 from .binance_access import Access
 from .binance_desk import Ask, Desk, Route
 from .binance_futures import order_history
-from .binance_market import limit_of, one_or_all
+from .binance_market import either, limit_of
 from .binance_orders import (
     SIDE_WORDS,
     Wanted,
@@ -46,9 +46,6 @@ class Spot:
         trade, read = Access.TRADE, Access.READ
         one = (1, 1)  # orders counted, short and long window
 
-        def listing(p: Params) -> int:
-            return one_or_all(p, 6, 80)
-
         def fills(p: Params) -> int:
             return 5 if p.text("orderId") else 20
 
@@ -59,7 +56,7 @@ class Spot:
             ("GET", "order"): Route(self.query, read, 4, word="query"),
             ("POST", "order/cancelReplace"): Route(self.replace, trade, 1, one, "replace"),
             ("PUT", "order/amend/keepPriority"): Route(self.amend, trade, 4, word="amend"),
-            ("GET", "openOrders"): Route(self.open_orders, read, listing, word="open_orders"),
+            ("GET", "openOrders"): Route(self.open_orders, read, either(6, 80), word="open_orders"),
             ("DELETE", "openOrders"): Route(self.cancel_all, trade, word="cancel_all"),
             ("GET", "allOrders"): Route(self.all_orders, read, 20, word="history"),
             ("GET", "account"): Route(self.account, read, 20, word="balance"),

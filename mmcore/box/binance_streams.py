@@ -80,8 +80,8 @@ KINDS: Mapping[str, tuple[re.Pattern[str], Category, str]] = {
     "trade": (TRADE, "public", "trades"),
     "aggregate": (AGGREGATE, "market", "trades"),
     "mark": (MARK, "market", "mark"),
-    "day": (TICKER, "market", "ticker"),
-    "mini": (MINI, "market", "ticker"),
+    "day": (TICKER, "market", "best"),
+    "mini": (MINI, "market", "best"),
 }
 SPOT_KINDS = frozenset({"depth", "best", "trade", "aggregate", "day", "mini"})
 OF_ALL = frozenset({"best", "mark", "day", "mini"})  # kinds that have a stream of every symbol

@@ -35,10 +35,10 @@ EXECUTIONS = {
     "canceled": "CANCELED",
     "expired": "EXPIRED",
 }
-# Event -> which of the faults' streams it is.
+# Event -> what fault scripts call it; order events that carry a fill are "fill".
 STREAM_WORDS = {
     "ORDER_TRADE_UPDATE": "order",
-    "TRADE_LITE": "order",
+    "TRADE_LITE": "fill",
     "executionReport": "order",
     "listenKeyExpired": "listen_key",
     "ACCOUNT_CONFIG_UPDATE": "config",
@@ -56,7 +56,15 @@ class Outlet:
     def send(self, event: dict[str, Any]) -> None:
         """Queue an event, if it is wanted."""
         if not self.only or event["e"] in self.only:
-            self.socket.send(self.wrap(event), STREAM_WORDS.get(event["e"], "account"))
+            self.socket.send(self.wrap(event), stream_word(event))
+
+
+def stream_word(event: dict[str, Any]) -> str:
+    """What fault scripts call an event."""
+    body = event["o"] if event["e"] == "ORDER_TRADE_UPDATE" else event
+    if body.get("x") == "TRADE":
+        return "fill"
+    return STREAM_WORDS.get(event["e"], "account")
 
 
 @dataclass(slots=True)

@@ -6,6 +6,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from mmcore.box import binance_streams, binance_user, dialects
+
 _spec = importlib.util.spec_from_file_location(
     "box_binance_rest", Path(__file__).parent / "binance_rest.py"
 )
@@ -571,3 +573,11 @@ def test_prints_are_told_single_and_gathered(client):
     assert gathered[-1]["l"] >= gathered[-1]["f"]
     total = sum(float(each["qty"]) for each in trades)
     assert sum(float(each["q"]) for each in gathered) == pytest.approx(total)
+
+
+def test_every_request_and_event_has_a_word_of_fault_scripts(client):
+    words = {route.word for _, route in client.dialect._routes.values()}
+    assert words <= set(dialects.REQUEST_WORDS)
+    told = {kind[2] for kind in binance_streams.KINDS.values()}
+    told |= set(binance_user.STREAM_WORDS.values())
+    assert told <= set(dialects.STREAM_WORDS)

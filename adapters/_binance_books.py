@@ -116,7 +116,8 @@ class Books:
     async def whole(self, timeout_s: float) -> bool:
         """Wait until every book has its snapshot; False where it takes longer."""
         try:
-            await asyncio.wait_for(self._whole.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._whole.wait()
         except TimeoutError:
             return False
         return True

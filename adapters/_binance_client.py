@@ -73,7 +73,8 @@ class ClientStream:
     async def up(self, timeout_s: float) -> bool:
         """Wait until it is connected; False where that takes longer."""
         try:
-            await asyncio.wait_for(self._up.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._up.wait()
         except TimeoutError:
             return False
         return True
@@ -87,8 +88,7 @@ class ClientStream:
         """End it for good; idempotent."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+            await _end(task)
         self.state = "closed"
 
     async def _run(self) -> None:
@@ -127,8 +127,7 @@ class ClientStream:
             return self._recycled.result() if self._recycled.done() else await reader
         finally:
             if reader is not None:
-                reader.cancel()
-                await asyncio.gather(reader, return_exceptions=True)
+                await _end(reader)
             await self._hang_up(socket)
 
     async def _read(self, socket: Any) -> str:
@@ -141,9 +140,17 @@ class ClientStream:
     @staticmethod
     async def _hang_up(socket: Any) -> None:
         try:
-            await asyncio.wait_for(socket.close(), CLOSE_S)
+            async with asyncio.timeout(CLOSE_S):
+                await socket.close()
         except Exception:  # noqa: BLE001 (it is over either way, and why has been said)
             socket.ws = None
+
+
+async def _end(task: asyncio.Task[Any]) -> None:
+    """Cancel until it ends: the library waits in a way that may lose a cancellation."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=POLL_S)
 
 
 __all__ = ["ClientStream"]

@@ -282,6 +282,8 @@ class BybitGateway:
 
     def send(self, requests: npt.NDArray[np.void]) -> None:
         """See the protocol."""
+        if self._closed:
+            return  # nothing is sent after the end
         assert self._desk is not None, "start, with keys, comes first"
         self._desk.send(requests)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from mmcore.events import TimeInForce
 
-from .accounts import Account, Payment, Position, Wallet, Wallet
+from .accounts import Account, Payment, Position, Wallet
 from .floor import Floor
 from .orders import Ending, Fill, Order, RefusalKind, Status, Trade
 

@@ -40,6 +40,7 @@ LINE_MAX = 32_768  # batch cancels of some clients are long queries
 FRAME_MAX = 1 << 20
 BODY_S = 10.0  # for a client to send what it has announced
 KEEPALIVE_S = 120.0
+DOWN_S = 0.2  # for answers under way when the box goes down
 FILES_SPARE = 64  # descriptors for everything that is not a connection
 OPENING_S = 2.0
 STEPS_PER_COMPLAINT = 2000
@@ -213,9 +214,11 @@ class Box:
             ws.cut()
         server, self._server = self._server, None
         if server is not None:
-            await server.shutdown(timeout=0.2)
+            await server.shutdown(timeout=DOWN_S)
         if listener is not None:
-            await listener.wait_closed()
+            with suppress(TimeoutError):  # a client that reads nothing keeps its connection open
+                async with asyncio.timeout(DOWN_S):
+                    await listener.wait_closed()
 
     async def _run(self) -> None:
         while True:

@@ -236,13 +236,13 @@ def test_a_late_answer_is_executed_at_once_and_a_late_request_is_not():
     async def main(box, session):
         for do, at_once in ((Do.LATE_ACK, 1), (Do.DELAY, 0)):
             box.dialects[0].executed.clear()
-            box.faults.apply(rest(do, ms=200))
+            box.faults.apply(rest(do, ms=120))
             began = time.monotonic()
             asked = asyncio.create_task(order(session))
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.06)
             assert len(box.dialects[0].executed) == at_once
             assert (await asked)[0] == 200
-            assert time.monotonic() - began >= 0.2
+            assert time.monotonic() - began >= 0.12
             assert len(box.dialects[0].executed) == 1
 
     run(main)

@@ -108,7 +108,7 @@ def test_a_half_open_socket_is_silent_at_every_venue(venue):
                     break
             await ws.send_json({"op": "ping", "method": "ping"})
             with pytest.raises(TimeoutError):
-                await ws.receive(timeout=0.3)
+                await ws.receive(timeout=0.15)
             ws._response.close()
         assert [fired.fault.do for fired in box.faults.fired] == [Do.HALF_OPEN]
 

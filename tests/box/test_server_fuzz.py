@@ -25,7 +25,7 @@ from mmcore.box.dialects import REQUEST_WORDS, SOCKET_KINDS, STREAM_WORDS
 from mmcore.box.faults import Do
 from mmcore.box.server import Box
 
-N = int(os.environ.get("BOX_FUZZ_CASES", "40"))
+N = int(os.environ.get("BOX_FUZZ_CASES", "25"))
 NONCES = itertools.count(time.time_ns() // 10**6)
 WORDS = st.sampled_from(
     [

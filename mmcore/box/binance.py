@@ -63,14 +63,17 @@ class Binance(Dialect):
         self.usdm_events = UsdmEvents(self.usdm, self.keys)
         self.spot_events = SpotEvents(self.spot)
         extras = Extras(self)
+        tables = (
+            (self.usdm, usdm_data.routes()),
+            (self.usdm, self.futures.routes()),
+            (self.usdm, account.routes()),
+            (self.usdm, extras.usdm_routes()),
+            (self.spot, spot_data.routes()),
+            (self.spot, trading.routes()),
+            (self.spot, extras.spot_routes()),
+        )
         self._routes: Mapping[tuple[str, str], tuple[Desk, Route]] = {
-            key: (desk, route)
-            for desk, tables in (
-                (self.usdm, (usdm_data, self.futures, account, extras.usdm_routes())),
-                (self.spot, (spot_data, trading, extras.spot_routes())),
-            )
-            for table in tables
-            for key, route in (table if isinstance(table, Mapping) else table.routes()).items()
+            key: (desk, route) for desk, table in tables for key, route in table.items()
         }
         usdm_calls = {**usdm_data.calls(), **self.futures.calls(), **account.calls()}
         self._calls: Mapping[Desk, Mapping[str, Route]] = {
@@ -87,7 +90,7 @@ class Binance(Dialect):
 
     def route(self, request: Request) -> str:
         found = self._routes.get((request.method, request.path))
-        return found[1].word if found is not None else ""
+        return found[1].word if found is not None else "other"
 
     async def http(self, request: Request) -> Reply:
         found = self._routes.get((request.method, request.path))

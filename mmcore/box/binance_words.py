@@ -20,13 +20,19 @@ T = TypeVar("T")
 # Code -> sentence.  Braces are filled in by keyword where the code is raised.
 TEXTS: Mapping[int, str] = {
     -1000: "An unknown error occurred while processing the request.",
+    -1001: "Internal error; unable to process your request. Please try again.",
     -1003: (
         "Too many requests; current limit of IP({ip}) is {limit} requests per minute. "
         "Please use the websocket for live updates to avoid polling the API."
     ),
+    -1006: ("An unexpected response was received from the message bus. Execution status unknown."),
     -1007: (
         "Timeout waiting for response from backend server. "
         "Send status unknown; execution status unknown."
+    ),
+    -1008: (
+        "Request throttled by system-level protection. "
+        "Reduce-only/close-position orders are exempt. Please try again."
     ),
     -1013: "Filter failure: {filter}",
     -1015: "Too many new orders; current limit is {limit} orders per {interval}.",
@@ -155,8 +161,12 @@ class Refused(Exception):
 def scripted(failure: Failure) -> Refused:
     """A failure that is not the request's own, in the venue's words."""
     code = failure.code or FAILURES.get(failure.status, -1000)
-    text = TOO_MANY if code == -1003 else UNKNOWN if failure.status == 503 else TEXTS.get(code)
-    problem = Refused(code, failure.text or text or TEXTS[-1000])
+    usual = TEXTS.get(code, TEXTS[-1000])
+    if code == -1003:
+        usual = TOO_MANY
+    elif code == -1000 and failure.status == 503:
+        usual = UNKNOWN
+    problem = Refused(code, failure.text or usual)
     problem.status = failure.status
     problem.retry_s = failure.retry_s
     return problem

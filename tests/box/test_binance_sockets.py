@@ -421,6 +421,7 @@ def test_spot_events_come_after_the_subscription():
         ({"do": Do.REPLY, "status": 429, "retry_s": 3}, 429, -1003),
         ({"do": Do.REPLY, "status": 418, "retry_s": 120}, 418, -1003),
         ({"do": Do.REPLY, "status": 403}, 403, -1000),
+        ({"do": Do.REPLY, "status": 503, "code": -1008}, 503, -1008),
         ({"do": Do.UNKNOWN_503}, 503, -1000),
     ],
 )

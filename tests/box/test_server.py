@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from mmcore.box import server, sockets
-from mmcore.box.server import BODY_MAX, check_host
+from mmcore.box.options import Options
+from mmcore.box.serve import ready
+from mmcore.box.server import BODY_MAX, Box, check_host
 from mmcore.errors import UsageError
 
 _spec = importlib.util.spec_from_file_location("box_plain", Path(__file__).parent / "plain.py")
@@ -369,3 +371,17 @@ def test_other_addresses_are_refused_with_the_reason(host):
     with pytest.raises(UsageError, match="listens on this machine only"):
         check_host(host)
     check_host(host, anywhere=True)
+
+
+def test_without_its_packages_hyperliquid_is_left_out_and_the_note_says_how_to_get_it(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "eth_account" else find(name)
+    )
+    box = Box.build(Options())
+    assert [dialect.name for dialect in box.dialects] == ["binance", "bybit"]
+    assert "hyperliquid" in box.notes[0]
+    assert "mmcore-maker[hyperliquid]" in box.notes[0]
+    said = ready(box)
+    assert {each["venue"] for each in said["accounts"]} == {"binance", "bybit"}
+    assert not [each for each in said["instruments"] if each["venue"] == "hyperliquid"]

@@ -99,7 +99,7 @@ class Desk:
 
     def send(self, requests: npt.NDArray[np.void]) -> None:
         """REQUEST rows of one step, in the calls they are grouped in."""
-        for rows in by_call(requests):
+        for rows in by_call(requests) if len(requests) > 1 else (requests,):
             kind = RequestKind(int(rows[0]["kind"]))
             owns = [own for row in rows if (own := self._begin(kind, row)) is not None]
             for start in range(0, len(owns), BATCH_MAX):

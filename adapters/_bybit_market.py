@@ -25,8 +25,8 @@ from ._stream import Stream
 DEPTH = 50  # levels a side, every 20 ms
 ARGS_MAX = 10  # topics in one request
 ANSWER_S = 5.0
-SILENT_S = 5.0  # a book without news for so long is asked for anew
-AGAIN_S = 5.0  # a book that stays silent after that costs the connection
+SILENT_S = 3.0  # a book without news for so long is asked for: the market may just be quiet
+AGAIN_S = 2.0  # a book that is not even told when asked for is stale, and the connection with it
 
 
 @dataclass(slots=True)
@@ -166,18 +166,12 @@ class Market:
             if chain["breaks"] != book.breaks:
                 book.breaks = chain["breaks"]
                 self._again(book)
-            elif now - book.since_s > (AGAIN_S if book.asked else SILENT_S):
-                self._silent(book, stream)
-
-    def _silent(self, book: _Book, stream: Stream) -> None:
-        self._intake.link_down(book.number, self._clock())
-        rows = self._intake.take()
-        if len(rows):
-            self._emit(rows)
-        if book.asked:
-            stream.recycle(f"no depth of {book.symbol} for {AGAIN_S:g} s")
-        else:
-            self._again(book)
+            elif not book.asked and now - book.since_s > SILENT_S:
+                self._again(book)
+            elif book.asked and now - book.since_s > AGAIN_S:
+                self.stale()
+                stream.recycle(f"no depth of {book.symbol}, though asked for")
+                return
 
     def _again(self, book: _Book) -> None:
         stream = self.stream

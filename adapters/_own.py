@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmcore.events import EVENT, Flag, Kind, PaidCode, RejectCode, RequestKind
+from mmcore.events import EVENT, REQUEST, Flag, Kind, PaidCode, RejectCode, RequestKind
 from mmcore.gateway import ClientIds, Rows, VenueOrder
 from mmcore.instrument import QUANTA_PER_ONE
 
@@ -35,6 +35,12 @@ STRAYS_MAX = 1_000  # fills kept whose order is not known yet
 ASK_FIRST_NS = 200_000_000  # what is merely late gets this long
 ASK_LONGEST_NS = 5 * SECOND
 ABSENT_TIMES = 2  # an order that did rest is given up at the second "no such order"
+
+# Places of a request's fields in the tuple that numpy makes of a row, ten times as fast as by name.
+_SIDE, _TIF, _INSTRUMENT, _SLOT, _GENERATION, _REDUCE_ONLY, _TICK, _QTY, _DONE = map(
+    (REQUEST.names or ()).index,
+    ("side", "tif", "instrument", "slot", "generation", "reduce_only", "tick", "qty", "done"),
+)
 
 BOTH = int(Flag.EXCH | Flag.LOCAL)
 LAST, MAKER = int(Flag.LAST), int(Flag.MAKER)
@@ -160,17 +166,18 @@ class OwnOrders:
 
     def placing(self, request: np.void) -> Own:
         """A new order is about to be sent; its client id is ``own.client_id``."""
-        slot, generation = int(request["slot"]), int(request["generation"])
+        fields: Any = request.item()
+        slot, generation = fields[_SLOT], fields[_GENERATION]
         own = Own(
-            instrument=int(request["instrument"]),
+            instrument=fields[_INSTRUMENT],
             slot=slot,
             generation=generation,
             client_id=self.ids.make(slot, generation),
-            side=int(request["side"]),
-            tick=int(request["tick"]),
-            total=int(request["qty"]),
-            tif=int(request["tif"]),
-            reduce_only=bool(request["reduce_only"]),
+            side=fields[_SIDE],
+            tick=fields[_TICK],
+            total=fields[_QTY],
+            tif=fields[_TIF],
+            reduce_only=bool(fields[_REDUCE_ONLY]),
             sent_ns=self.clock(),
         )
         self.live[own.client_id] = own
@@ -185,13 +192,14 @@ class OwnOrders:
         return self._asking_for(request, RequestKind.CANCEL)
 
     def _asking_for(self, request: np.void, op: RequestKind) -> Own | None:
-        own = self.live.get(self.ids.make(int(request["slot"]), int(request["generation"])))
+        fields: Any = request.item()
+        own = self.live.get(self.ids.make(fields[_SLOT], fields[_GENERATION]))
         if own is None:
             return None
         own.op = op
         if op is RequestKind.AMEND:
-            own.op_tick = int(request["tick"])
-            own.op_total = int(request["done"]) + int(request["qty"])
+            own.op_tick = fields[_TICK]
+            own.op_total = fields[_DONE] + fields[_QTY]
         own.sent_ns = self.clock()
         if own.final is not None:
             return None

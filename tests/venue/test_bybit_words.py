@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from mmcore.adapters._bybit_rest import Rest, Writer
 from mmcore.adapters._decode import Terms
 from mmcore.adapters._own import OwnOrders, VenueFill
 from mmcore.adapters.bybit import BybitLinear
-from mmcore.events import ContractKind, Kind, RejectCode, RequestKind
+from mmcore.events import REQUEST, ContractKind, Kind, RejectCode, RequestKind
 from mmcore.gateway import Action, ClientIds, Keys
 from mmcore.instrument import Instrument, known
 from mmcore.venue import DecodeError
@@ -134,11 +135,11 @@ def outcomes(kind: RequestKind, n: int, data: Any, body: Any) -> list[Any]:
     return told
 
 
-def request(slot: int) -> Any:
-    return {
-        "instrument": 0, "slot": slot, "generation": 1, "side": 1, "tick": 100, "qty": 5, "tif": 0,
-        "reduce_only": 0, "done": 0,
-    }  # fmt: skip
+def request(slot: int) -> np.void:
+    row = np.zeros(1, REQUEST)
+    row["slot"], row["generation"] = slot, 1
+    row["side"], row["tick"], row["qty"] = 1, 100, 5
+    return row[0]
 
 
 def test_recorded_wallets_and_keys(shared_data: Path):

@@ -67,10 +67,10 @@ ENDINGS: Mapping[RejectCode, Ending] = {
 class Exchange:
     """All floors and accounts of one box.
 
-    feeds: the market, in order of time each; none for books that stand still.  start_ns: when it
-    opens.  now_ns: up to when everything has happened.  listeners: called with every
-    :class:`~mmcore.box.orders.Event`.  before_cancel: called with an order whose cancel
-    has arrived, before it is looked at.  insurance: asset -> quanta that liquidations left unpaid.
+    start_ns: when it opens.  now_ns: up to when everything has happened.  feeds: the market, in
+    order of time each; books without one stand still.  listeners: called with every
+    :class:`~mmcore.box.orders.Event`.  before_cancel: called with an order whose cancel has
+    arrived, before it is looked at.  insurance: asset -> quanta that liquidations left unpaid.
     """
 
     def __init__(
@@ -78,12 +78,11 @@ class Exchange:
         floors: Sequence[Floor],
         accounts: Sequence[Account],
         *,
-        feeds: Sequence[Feed] = (),
         start_ns: int = 0,
     ) -> None:
         self.floors = tuple(floors)
         self.accounts = tuple(accounts)
-        self.feeds = tuple(feeds)
+        self.feeds: list[Feed] = []
         self.now_ns = start_ns
         self.listeners: list[Callable[[Event], None]] = []
         self.before_cancel: list[Callable[[Order], None]] = []
@@ -101,6 +100,10 @@ class Exchange:
     def floor(self, venue: str, symbol: str) -> Floor | None:
         """The floor of a venue ("binance-usdm") by symbol as the venue writes it, or None."""
         return self._by_name.get((venue, symbol))
+
+    def listen(self, feed: Feed) -> None:
+        """Let floors hear a market; what it said before now happens with the next call."""
+        self.feeds.append(feed)
 
     def close(self) -> None:
         """Let go of the files that the market is read from."""

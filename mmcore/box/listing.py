@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmcore.errors import NoDataError
@@ -125,9 +125,14 @@ def open_exchange(
         for number in range(1, accounts_per_venue + 1)
     ]
     begin_ns = start_ns - WARM_UP_NS
-    feeds = _feeds(floors, tape, preset, seed, begin_ns)
-    exchange = Exchange(floors, accounts, feeds=feeds, start_ns=begin_ns)
-    exchange.advance(start_ns)
+    exchange = Exchange(floors, accounts, start_ns=begin_ns)
+    if tape is not None:
+        exchange.listen(_taped(floors, tape, begin_ns))
+        exchange.advance(start_ns)
+    made = [each for each in floors if not each.mark]
+    if made:
+        exchange.listen(_synthetic(floors, made, preset, seed, begin_ns))
+        exchange.advance(start_ns)
     return exchange
 
 
@@ -190,36 +195,47 @@ def _items(venues: Sequence[str], tape: TapeSource | None) -> list[Instrument]:
     return [held.get(name) or known(*name) for name in names]
 
 
-def _feeds(
-    floors: Sequence[Floor], tape: TapeSource | None, preset: str, seed: int, start_ns: int
-) -> list[Feed]:
-    feeds = []
-    taped: list[Floor] = []
-    if tape is not None:
-        held = {(item.venue, item.symbol): n for n, item in enumerate(tape.instruments)}
-        played = {held[key]: each for each in floors if (key := (each.venue, each.symbol)) in held}
-        if not played:
-            names = ", ".join(f"{item.venue} {item.symbol}" for item in tape.instruments)
-            raise NoDataError(
-                f"the tapes hold none of the box's instruments, only {names}",
-                done="the box was not opened",
-                todo=f"give tapes of {', '.join(sorted(SYMBOLS))}, or --market synthetic",
-            )
-        feeds.append(Feed(tape, played, start_ns))
-        taped = list(played.values())
-    made = [each for each in floors if each not in taped]
-    if made:
-        markets = together([_market(each.instrument, preset) for each in made])
-        synthetic = SyntheticSource(markets, seed=seed, start_ns=start_ns, block_steps=BLOCK_STEPS)
-        feeds.append(Feed(synthetic, dict(enumerate(made)), start_ns))
-    return feeds
+def _taped(floors: Sequence[Floor], tape: TapeSource, start_ns: int) -> Feed:
+    held = {(item.venue, item.symbol): n for n, item in enumerate(tape.instruments)}
+    played = {held[key]: each for each in floors if (key := (each.venue, each.symbol)) in held}
+    if not played:
+        names = ", ".join(f"{item.venue} {item.symbol}" for item in tape.instruments)
+        raise NoDataError(
+            f"the tapes hold none of the box's instruments, only {names}",
+            done="the box was not opened",
+            todo=f"give tapes of {', '.join(sorted(SYMBOLS))}, or --market synthetic",
+        )
+    return Feed(tape, played, start_ns)
 
 
-def _market(item: Instrument, preset: str) -> Market:
-    chosen = preset
-    if preset == "busy":
-        chosen = "block" if item.venue == "hyperliquid" else BUSY[item.base]
-    return synthetic_market(item, chosen, START_PRICES[item.base])
+def _synthetic(
+    floors: Sequence[Floor], made: Sequence[Floor], preset: str, seed: int, start_ns: int
+) -> Feed:
+    # The first floor leads; the first one of another coin follows it, and the others of a coin the
+    # first of theirs.  Prices start where a tape stands.
+    prices = dict(START_PRICES)
+    for floor in reversed(floors):
+        if floor.mark:
+            prices[floor.instrument.base] = floor.mark / QUANTA_PER_ONE
+    markets: list[Market] = []
+    first: dict[str, int] = {}
+    for floor in made:
+        item = floor.instrument
+        market = synthetic_market(item, _preset(item, preset), prices[item.base])
+        leader = first.setdefault(item.base, len(markets))
+        if leader == len(markets):
+            leader = 0
+        if markets:
+            market = replace(together([markets[leader], market])[1], leader=leader)
+        markets.append(market)
+    source = SyntheticSource(markets, seed=seed, start_ns=start_ns, block_steps=BLOCK_STEPS)
+    return Feed(source, dict(enumerate(made)), start_ns)
+
+
+def _preset(item: Instrument, preset: str) -> str:
+    if preset != "busy":
+        return preset
+    return "block" if item.venue == "hyperliquid" else BUSY[item.base]
 
 
 __all__ = ["BALANCES", "RULES", "SYMBOLS", "VENUES", "Rules", "open_exchange"]

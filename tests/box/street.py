@@ -73,12 +73,8 @@ class Street:
         ]
         self.script = Script()
         self.now = START
-        self.exchange = Exchange(
-            [self.floor],
-            self.accounts,
-            feeds=[self.script],
-            start_ns=START,  # type: ignore[list-item]
-        )
+        self.exchange = Exchange([self.floor], self.accounts, start_ns=START)
+        self.exchange.listen(self.script)  # type: ignore[arg-type]
         self.events: list[Event] = []
         self.exchange.listeners.append(self.events.append)
         self.depth(

@@ -12,7 +12,7 @@ from mmcore.box.orders import NewOrder, OrderEvent, TradeEvent
 from mmcore.errors import NoDataError
 from mmcore.events import EVENT, Flag, TimeInForce
 from mmcore.instrument import known
-from mmcore.synthetic import source
+from mmcore.synthetic import SyntheticSource, market, source
 from mmcore.tape import TapeWriter
 
 SECOND = 10**9
@@ -150,11 +150,11 @@ def test_a_tape_plays_on_its_own_floor_from_its_own_beginning(tmp_path):
     assert floor.update_id > 20
     for each in exchange.floors:
         assert each.best(1) is not None, "the others are synthetic"
-    exchange.advance(START + 60 * SECOND)
+    exchange.advance(START + 5 * SECOND)
     ended = [feed.ended for feed in exchange.feeds]
     assert ended == [True, False]
     standing = floor.best(1)
-    exchange.advance(START + 61 * SECOND)
+    exchange.advance(START + 6 * SECOND)
     assert floor.best(1) == standing
     exchange.close()
 
@@ -215,3 +215,25 @@ def test_of_two_clocks_the_venues_own_counts():
 def test_inverse_contracts_are_refused():
     with pytest.raises(ValueError, match="inverse contracts"):
         Floor(known("binance-coinm", "BTCUSD_PERP"), 0)
+
+
+def test_a_synthetic_market_beside_a_tape_starts_where_the_tape_stands(tmp_path):
+    item = known("bybit-linear", "BTCUSDT")
+    made = SyntheticSource([market(item, "busy", 95_000.0)], seconds=5.0)
+    writer = TapeWriter(tmp_path / "a.tape", [item])
+    while (rows := made.next_block()) is not None:
+        writer.append(rows)
+    writer.close()
+    exchange = open_exchange(1, start_ns=START, market=[tmp_path / "a.tape"])
+    marks = {str(each.instrument): each.mark / 1e8 for each in exchange.floors}
+    for name, mark in marks.items():
+        assert mark == pytest.approx(95_000.0 if "BTC" in name else 2_681.39, rel=0.01), name
+
+
+def test_the_same_coin_keeps_its_basis_on_every_venue():
+    exchange = open_exchange(3, start_ns=START)
+    exchange.advance(START + 20 * SECOND)
+    for base in ("BTC", "ETH"):
+        marks = [each.mark for each in exchange.floors if each.instrument.base == base]
+        assert len(marks) == 5
+        assert max(marks) < min(marks) * 1.002

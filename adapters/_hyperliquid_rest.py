@@ -165,4 +165,7 @@ class Rest:
         )  # fmt: skip
 
 
-__all__ = ["Quota", "Rest"]
+__all__ = [
+    "Quota",
+    "Rest",
+]

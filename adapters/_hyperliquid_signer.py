@@ -133,7 +133,6 @@ def leverage_action(asset: int, leverage: int) -> dict[str, Any]:
 
 __all__ = [
     "EXPIRES_MS",
-    "TIFS",
     "Signer",
     "cancel_action",
     "cloid",

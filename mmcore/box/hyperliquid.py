@@ -86,7 +86,7 @@ class Hyperliquid(Dialect):
         self.box.limits.take(POOL, request.ip, self.info.extra_weight(body, answer), now_ns)
         return Reply(answer)
 
-    def failure(self, request: Request, failure: Failure) -> Reply:  # noqa: ARG002 - every path alike
+    def failure(self, request: Request, failure: Failure) -> Reply:  # noqa: ARG002 - all alike
         """What the venue's front answers when the request does not reach the venue."""
         headers = {"Retry-After": str(failure.retry_s)} if failure.retry_s else {}
         if failure.status == 429 and not failure.text:

@@ -360,4 +360,7 @@ def _levels(floor: Floor, side: int, figures: int, mantissa: int) -> list[dict[s
     return [forms.level(floor, away * step, qty) for away, qty in sums.items()]
 
 
-__all__ = ["LEVELS", "Info", "weight_of"]
+__all__ = [
+    "Info",
+    "weight_of",
+]

@@ -156,8 +156,6 @@ def _scalar(value: Any) -> int:
 
 
 __all__ = [
-    "SOURCES",
-    "USER_SIGNED",
     "BadNonce",
     "Nonces",
     "action_hash",

@@ -441,4 +441,7 @@ ROUTES: Mapping[str, str] = {
     "userFillsByTime": "fills",
 }
 
-__all__ = ["Streams", "route"]
+__all__ = [
+    "Streams",
+    "route",
+]

@@ -13,6 +13,7 @@ from .binance_access import Access
 from .binance_desk import Ask, Desk, Route
 from .binance_market import either, limit_of
 from .binance_orders import (
+    NEITHER,
     SIDES,
     find,
     find_open,
@@ -168,7 +169,7 @@ class Futures:
         by_id = bool(params.text("orderIdList"))
         source = "orderIdList" if by_id else "origClientOrderIdList"
         if not params.text(source):
-            raise Refused(-1102, name="orderIdList' or 'origClientOrderIdList")
+            raise Refused(-1102, NEITHER.format("orderIdList", "origClientOrderIdList"))
         name = "orderId" if by_id else "origClientOrderId"
         answers: list[Any] = []
         for item in read_batch(params, source, CANCELS_MAX, (int, str) if by_id else (str,)):

@@ -47,6 +47,7 @@ PRICE_MATCHES: Mapping[str, tuple[int, int]] = {
     "OPPONENT": (-1, 1), "OPPONENT_5": (-1, 5), "OPPONENT_10": (-1, 10), "OPPONENT_20": (-1, 20),
     "QUEUE": (1, 1), "QUEUE_5": (1, 5), "QUEUE_10": (1, 10), "QUEUE_20": (1, 20),
 }  # fmt: skip
+NEITHER = "Param '{1}' or '{0}' must be sent, but both were empty/null!"
 GTD_AHEAD_MS, GTD_MS_MAX = 600_000, 253_402_300_799_000
 
 STATUS_WORDS: Mapping[Status, str] = {
@@ -417,7 +418,7 @@ def find(desk: Desk, account: Account, terms: Terms, params: Params, prefix: str
     order_id = params.integer(names[0]) if params.text(names[0]) else None
     client_id = params.text(names[1])
     if order_id is None and not client_id:
-        raise Refused(-1102, name=f"{names[1]}' or '{names[0]}")
+        raise Refused(-1102, NEITHER.format(*names))
     order = desk.exchange.find(
         account,
         order_id=order_id,
@@ -443,6 +444,7 @@ def find_open(
 
 
 __all__ = [
+    "NEITHER",
     "SIDES",
     "SIDE_WORDS",
     "Wanted",

@@ -27,7 +27,11 @@ EXPIRY_REASONS = {
     Ending.REDUCE_ONLY: "4",
     Ending.LIQUIDATION: "5",
 }
-UPDATE_REASONS = {"funding": "FUNDING_FEE", "transfer": "DEPOSIT"}
+UPDATE_REASONS = {
+    "funding": "FUNDING_FEE",
+    "transfer": "DEPOSIT",
+    "liquidation": "INSURANCE_CLEAR",  # of what was left below zero
+}
 EXECUTIONS = {
     "new": "NEW",
     "fill": "TRADE",
@@ -153,12 +157,32 @@ def state_word(order: Order, execution: str, filled: int, *, fresh: bool = False
     return status_word(order)
 
 
+class Moves:
+    """By how much balances of one product have changed since they were asked for last."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._wallet = desk.wallet
+        self._last = {each: dict(each.wallets[desk.wallet].balances) for each in desk.accounts()}
+
+    def of(self, account: Account) -> dict[str, int]:
+        """Asset -> quanta, of those that have changed."""
+        last, held = self._last[account], account.wallets[self._wallet].balances
+        moved = {
+            asset: quanta - last.get(asset, 0)
+            for asset, quanta in held.items()
+            if quanta != last.get(asset, 0)
+        }
+        last.update(held)
+        return moved
+
+
 class UsdmEvents:
     """The private stream of futures accounts."""
 
     def __init__(self, desk: Desk, keys: ListenKeys) -> None:
         self.desk = desk
         self.keys = keys
+        self._moves = Moves(desk)
         self._multi: dict[Account, bool] = {}  # accounts whose collateral mode was told
 
     def hear(self, event: Event) -> None:
@@ -273,25 +297,23 @@ class UsdmEvents:
             return
         if event.why == "order":
             return  # neither a balance nor a position has changed
-        wallet = account.wallets[self.desk.wallet]
-        settle = account.settle(self.desk.wallet)
-        mine = self._mine(event)
-        if event.why in {"fill", "liquidation"} and not mine:
-            return
-        assets = [settle] if mine else [a for a in event.assets if a in wallet.balances]
-        positions = (
-            [] if event.why in UPDATE_REASONS else [self._position(account, t) for t in mine]
-        )
+        mine, moved = self._mine(event), self._moves.of(account)
+        traded = event.why in {"fill", "liquidation"} and bool(mine)
+        if not traded and not moved:
+            return  # another wallet's matter
+        held = account.wallets[self.desk.wallet].balances
         balances = [
             {
                 "a": asset,
-                "wb": money_text(wallet.balances.get(asset, 0)),
-                "cw": money_text(wallet.balances.get(asset, 0)),
-                "bc": "0",
+                "wb": money_text(held.get(asset, 0)),
+                "cw": money_text(held.get(asset, 0)),
+                "bc": "0" if traded else money_text(moved[asset]),
             }
-            for asset in assets
+            for asset in ([account.settle(self.desk.wallet)] if traded else moved)
         ]
-        update = {"m": UPDATE_REASONS.get(event.why, "ORDER"), "B": balances, "P": positions}
+        positions = [self._position(account, each) for each in mine] if traded else []
+        reason = "ORDER" if traded else UPDATE_REASONS.get(event.why, "ADJUSTMENT")
+        update = {"m": reason, "B": balances, "P": positions}
         head = {"e": "ACCOUNT_UPDATE", "E": self.desk.now_ms}
         self._tell(account, [{**head, "T": self.desk.shown_ms(event.ts_ns), "a": update}])
 
@@ -337,6 +359,7 @@ class SpotEvents:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.outlets: dict[Account, set[Outlet]] = {}
+        self._moves = Moves(desk)
 
     def hear(self, event: Event) -> None:
         """Tell the account of a change of the exchange's."""
@@ -417,7 +440,13 @@ class SpotEvents:
         spot = [floor for floor in event.floors if floor in self.desk.by_floor]
         if event.floors and not spot:
             return  # a futures matter
-        stamp = self.desk.shown_ms(event.ts_ns)
+        stamp, moved = self.desk.shown_ms(event.ts_ns), self._moves.of(account)
+        if event.why == "transfer":
+            for asset, quanta in moved.items():
+                head = {"e": "balanceUpdate", "E": self.desk.now_ms}
+                self._tell(account, {**head, "a": asset, "d": money_text(quanta), "T": stamp})
+            if not moved:
+                return  # another wallet's
         balances = [
             {
                 "a": asset,

@@ -18,6 +18,7 @@ SERVED = pointed.Served()
 
 START = Decimal(1_000_000)
 LAST = "the-last-one"
+SPOT_NORMAL = {-1013, -2010, -2011, -2021, -2022}
 NORMAL = {-2011, -2025, -5022, -5027, -2019, -4164}  # races, and prices that were too good
 
 
@@ -52,6 +53,61 @@ class Told:
             sign = 1 if order["S"] == "BUY" else -1
             self.position += sign * Decimal(order["l"])
             self.balance += Decimal(order["rp"]) - Decimal(order["n"])
+
+
+class ToldSpot:
+    """A spot account as the request socket tells it: balances, and what fills make of them."""
+
+    def __init__(self, account):
+        self.open, self.fills = {}, set()
+        held = account.wallets["spot"].balances
+        self.sums = {asset: Decimal(quanta) / 10**8 for asset, quanta in held.items()}
+        self.told = {}
+
+    def spot(self, event):
+        if event["e"] == "outboundAccountPosition":
+            for each in event["B"]:
+                self.told[each["a"]] = (Decimal(each["f"]), Decimal(each["l"]))
+        if event["e"] != "executionReport":
+            return
+        if event["X"] in {"NEW", "PARTIALLY_FILLED"}:
+            self.open[event["i"]] = (Decimal(event["q"]), Decimal(event["z"]))
+        else:
+            self.open.pop(event["i"], None)
+        if event["x"] == "TRADE" and event["t"] not in self.fills:
+            self.fills.add(event["t"])
+            sign = 1 if event["S"] == "BUY" else -1
+            self.sums["BTC"] += sign * Decimal(event["l"])
+            self.sums["USDT"] -= sign * Decimal(event["Y"])
+            self.sums[event["N"]] -= Decimal(event["n"])
+
+
+async def trade_spot(client, rng, seconds, price):
+    """Place, replace and cancel at random around the market."""
+    orders, end = [], asyncio.get_running_loop().time() + seconds
+    while asyncio.get_running_loop().time() < end:
+        await asyncio.sleep(0.012)  # within the venue's limit of orders
+        side, do = rng.choice(["BUY", "SELL"]), rng.random()
+        away = rng.randrange(-50, 400) * (-1 if side == "BUY" else 1)
+        order = {"symbol": "BTCUSDT", "side": side, "type": "LIMIT_MAKER", "price": price(away),
+                 "quantity": f"{rng.randrange(10, 300) / 1e5:.5f}"}  # fmt: skip
+        if do < 0.3:
+            order |= {"type": "LIMIT", "timeInForce": rng.choice(["GTC", "IOC"])}
+        try:
+            if do < 0.5 or not orders:
+                orders.append(await client.ws_create_order(**order))
+                continue
+            chosen = orders.pop(rng.randrange(len(orders)))
+            if do < 0.7:
+                done = await client.ws_cancel_and_replace_order(
+                    **order, cancelReplaceMode="STOP_ON_FAILURE", cancelOrderId=chosen["orderId"]
+                )
+                orders.append(done["newOrderResponse"])
+            else:
+                await client.ws_cancel_order(symbol="BTCUSDT", orderId=chosen["orderId"])
+        except Refused as refused:
+            if refused.code not in SPOT_NORMAL:
+                raise
 
 
 async def trade(client, rng, seconds, price):
@@ -169,5 +225,55 @@ def test_streams_and_rest_agree(seconds):
                 await agree(second, books[1])
                 assert min(calls) > 20 * seconds
                 assert all(book.fills for book in books)
+
+    SERVED.run(test, limit_s=seconds + 15)
+
+
+async def listen_spot(stream, told):
+    while True:
+        event = await stream.recv()
+        told.spot(event)
+        if (event.get("C"), event.get("X")) == (LAST, "CANCELED"):
+            held = await stream.recv()  # what the end of the last order set free
+            return told.spot(held)
+
+
+@pytest.mark.parametrize("seconds", [1.0, pytest.param(15.0, marks=pytest.mark.slow)])
+def test_spot_streams_and_rest_agree(seconds):
+    async def test(box, n):
+        floor = box.exchange.floor("binance-spot", "BTCUSDT")
+        told = ToldSpot(pointed.account(box, n))
+
+        def price(ticks):
+            return floor.instrument.price_text(floor.best(1)[0] + ticks)
+
+        one, two = pointed.python_binance(box, n), pointed.python_binance(box, n + 1)
+        async with one as (client, streams), two as (other, _):
+            listening = pointed.listening(streams.user_socket())
+            async with listening as stream:
+                reading = asyncio.create_task(listen_spot(stream, told))
+                await asyncio.gather(
+                    trade_spot(client, random.Random(3), seconds, price),
+                    trade_spot(other, random.Random(4), seconds, price),
+                )
+                await client.cancel_all_open_orders(symbol="BTCUSDT")
+                far = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT_MAKER",
+                       "quantity": "0.00100"}  # fmt: skip
+                await client.create_order(**far, price=price(-20_000))
+                await client.create_order(**far, price=price(-20_100), newClientOrderId=LAST)
+                await client.cancel_order(symbol="BTCUSDT", origClientOrderId=LAST)
+                await reading
+                listed = await client.get_open_orders(symbol="BTCUSDT")
+                assert told.open == {
+                    each["orderId"]: (Decimal(each["origQty"]), Decimal(each["executedQty"]))
+                    for each in listed
+                }
+                account = await client.get_account()
+                for each in account["balances"]:
+                    free, locked = Decimal(each["free"]), Decimal(each["locked"])
+                    if each["asset"] in told.told:
+                        assert told.told[each["asset"]] == (free, locked)
+                    assert told.sums[each["asset"]] == free + locked
+                assert told.fills
 
     SERVED.run(test, limit_s=seconds + 15)

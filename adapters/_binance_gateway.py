@@ -406,7 +406,7 @@ class BinanceGateway:
             links=links,
             clock_offset_ns=self._rest.clock_offset_ns if self._is_prepared else 0,
             budget_left=self._rest.budget.left if self._is_prepared else 1.0,
-            n_unknown=own.n_unknown if own else 0,
+            n_unknown=own.n_in_doubt if own else 0,
             n_reconnects=sum(stream.n_reconnects for stream in self._streams.values()),
             n_duplicates=own.n_duplicates if own else 0,
         )

@@ -338,7 +338,7 @@ class BybitGateway:
             },
             clock_offset_ns=self._rest.offset_ns,
             budget_left=self._budget.left,
-            n_unknown=own.n_unknown if own else 0,
+            n_unknown=own.n_in_doubt if own else 0,
             n_reconnects=sum(stream.n_reconnects for stream in self._streams.values()),
             n_duplicates=own.n_duplicates if own else 0,
         )

@@ -524,7 +524,7 @@ class HyperliquidGateway:
             links=links,
             clock_offset_ns=self._rest.clock_offset_ns,
             budget_left=max(min(self._rest.budget.left, share), 0.0),
-            n_unknown=own.n_unknown if own else 0,
+            n_unknown=own.n_in_doubt if own else 0,
             n_reconnects=sum(stream.n_reconnects for stream in self._streams.values()),
             n_duplicates=own.n_duplicates if own else 0,
         )

@@ -323,6 +323,11 @@ class OwnOrders:
         own = self.live.get(client_id) or self._past.get(client_id) if client_id else None
         return own or (self._by_venue.get(venue_id) if venue_id else None)
 
+    @property
+    def n_in_doubt(self) -> int:
+        """Orders that the venue is being asked for now."""
+        return sum(own.asking and own.n_asked > 0 for own in self.live.values())
+
     def unresolved(self, now_ns: int) -> list[Own]:
         """Orders to be asked for by now, with their fills where ``done`` is ahead of ``told``.
 

@@ -195,7 +195,10 @@ class Prepared:
 
 @dataclass(slots=True, kw_only=True)
 class Health:
-    """How a gateway is, for the screen: ages in ns, shares 0 to 1, counts since the start."""
+    """How a gateway is, for the screen: ages in ns, shares 0 to 1, counts since the start.
+
+    n_unknown: orders whose fate the venue is being asked for now.
+    """
 
     links: Mapping[str, str]  # stream name -> "up", "connecting", "down: why"
     clock_offset_ns: int = 0

@@ -38,7 +38,7 @@ SETTLE_NS = 1_500 * NS_PER_MS  # for the answers to the last cancels, on the way
 FLATTEN_NS = 10 * NS_PER_S  # and for a position to be closed
 VERIFY_S = 10.0  # for the venue to say that nothing is open
 AGAIN_S = 2.0  # from a comparison that failed to the next
-LAST_TRIES, LAST_PAUSE_S = 10, 0.2  # comparisons at the end: a venue's books may lag a little
+LAST_LOOK_S, LAST_PAUSE_S = 2.0, 0.2  # for the last comparison: a venue's books may lag a little
 QUANTA_PER_ONE = 100_000_000
 
 
@@ -239,9 +239,16 @@ class LiveDesk(TradingDesk):
     # -- both sides --------------------------------------------------------------------------
 
     async def _audit(self) -> None:
-        """Compare every wallet with the venue's; twice in a row different is a stop."""
+        """Compare every wallet with the venue's; twice in a row different is a stop.
+
+        While a stream is away, or an order's fate is asked for, a difference is no news: later.
+        """
         try:
-            compared = [await self._compared(*wallet) for wallet in self._wallets]
+            whole = all(map(_whole, self._connections.all))
+            compared = [await self._compared(*wallet) for wallet in self._wallets if whole]
+            if not whole or not all(map(_whole, self._connections.all)):
+                self._next_audit_ns = self._clock() + round(AGAIN_S * NS_PER_S)
+                return
         except (MmcoreError, TimeoutError) as error:
             self.notice("warning", f"the venue's account could not be read ({_why(error)})")
         else:
@@ -323,7 +330,9 @@ class LiveDesk(TradingDesk):
     async def _last_look(self, connections: Sequence[Connection], audit: Audit) -> tuple[str, bool]:
         """What was compared at the end, in words, and whether both sides agree."""
         differences: tuple[str, ...] = ()
-        for _ in range(LAST_TRIES):
+        patience = VERIFY_S if not all(map(_whole, connections)) else LAST_LOOK_S
+        deadline_ns = self._clock() + round(patience * NS_PER_S)
+        while not differences or self._clock() < deadline_ns:
             try:
                 comparison = await self._compared(connections, audit)
             except (MmcoreError, TimeoutError) as error:
@@ -384,6 +393,12 @@ def wallets_of(connections: Connections, ids: ClientIds) -> list[tuple[list[Conn
         }
         made.append((group, Audit(items, merged([_account(each) for each in group]), ids)))
     return made
+
+
+def _whole(connection: Connection) -> bool:
+    """Whether a gateway hears everything, and knows what became of every request."""
+    health = connection.gateway.health()
+    return not health.n_unknown and all(state == "up" for state in health.links.values())
 
 
 def _account(connection: Connection) -> AccountState:

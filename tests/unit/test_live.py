@@ -72,6 +72,7 @@ class SmallVenue:
         self.positions = dict.fromkeys(numbers, 0)
         self.wallet = 1_000_000_000_000
         self.deaf = False
+        self.private = "up"
         self.lie = 0
         self.fee = 12_345
         self.slow_cancel = 0.0
@@ -205,7 +206,7 @@ class SmallVenue:
             self.task.cancel()
 
     def health(self) -> Health:
-        return Health(links={"public": "up", "private": "down: late"}, budget_left=0.9)
+        return Health(links={"public": "up", "private": self.private}, budget_left=0.9)
 
 
 def messages(rows: Rows) -> Iterator[Rows]:
@@ -338,7 +339,7 @@ def test_both_sides_are_the_same_at_the_end_and_the_journal_knows(tmp_path: Path
             ]
             assert (fills["side"] * fills["qty"]).sum() == held
     shot = stage.said.shots[-1]
-    assert shot.venues[0].links_up == 1 and "private down: late" in shot.venues[0].down
+    assert (shot.venues[0].links_up, shot.venues[0].links) == (2, 2)
 
 
 def test_the_event_log_of_a_live_run_leads_to_the_same_requests(tmp_path: Path) -> None:
@@ -404,7 +405,7 @@ def test_twice_another_position_stops_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "AGAIN_S", 0.2)
-    monkeypatch.setattr(live, "LAST_PAUSE_S", 0.01)
+    monkeypatch.setattr(live, "LAST_LOOK_S", 0.1)
     stage = Stage(tmp_path, PLANS[:1], audit_seconds=1.0)
     (venue,) = stage.venues.values()
     stage.at = [(0.3, lambda: setattr(venue, "lie", 5))]
@@ -412,6 +413,22 @@ def test_twice_another_position_stops_the_run(
     assert ending.exit_code == ExitCode.SAFETY
     assert "disagree twice in a row" in ending.cause and "position of BTCUSDT" in ending.cause
     assert any("a second look follows" in text for _, text in stage.said.notices)
+
+
+def test_a_difference_is_no_news_while_a_stream_is_away(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, PLANS[:1], audit_seconds=1.0)
+    (venue,) = stage.venues.values()
+
+    def lose() -> None:
+        venue.private, venue.lie = "down: late", 5
+
+    def mend() -> None:
+        venue.private, venue.lie = "up", 0
+
+    stage.at = [(0.3, lose), (1.6, mend)]
+    assert stage.play(1.8).exit_code == ExitCode.OK
+    assert stage.desk.n_audits == 0
+    assert any(shot.venues[0].down == "private down: late" for shot in stage.said.shots)
 
 
 def test_a_fatal_error_of_a_gateway_ends_the_run_in_order(tmp_path: Path) -> None:

@@ -395,7 +395,8 @@ def test_an_unknown_outcome_is_asked_for_and_nothing_is_sent_twice():
             await trader.live(order)
             trader.cancel(order)
             await trader.over(order)
-            assert trader.gateway.health().n_unknown == 3
+            assert trader.gateway._desk.own.n_unknown == 3
+            assert trader.gateway.health().n_unknown == 0  # nothing is in doubt any more
             assert len(account_of(box).history) == 2  # one order under two numbers
             await settle(box, trader)
 

@@ -350,7 +350,7 @@ def test_a_bad_day_ends_with_both_sides_the_same(tmp_path: Path, name: str) -> N
     if name == "hyperliquid":
         pytest.importorskip("eth_account")
     text = (EXAMPLES / f"{name}_loopback.toml").read_text("utf-8")
-    text = re.sub(r"(?m)^audit_seconds.*$", 'audit_seconds = 3\nfaults = "faults.toml"', text)
+    text = re.sub(r"(?m)^audit_seconds.*$", 'audit_seconds = 8\nfaults = "faults.toml"', text)
     (tmp_path / "c.toml").write_text(text)
     (tmp_path / "faults.toml").write_text(FAULTS)
     process = start(tmp_path, "run", "c.toml", "--seconds", "22", "--json")

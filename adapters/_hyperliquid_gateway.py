@@ -173,7 +173,8 @@ class HyperliquidGateway:
     ) -> tuple[Instrument, ...]:
         answer = await self._rest.info("userFees", user=account)
         try:
-            maker, taker = (float(answer[key]) * 1e4 for key in ("userAddRate", "userCrossRate"))
+            rates = (float(answer[key]) * 1e4 for key in ("userAddRate", "userCrossRate"))
+            maker, taker = (round(rate, 6) for rate in rates)  # 0.00015 is 1.5, not a bit less
         except (KeyError, TypeError, ValueError):
             raise VenueError("userFees cannot be read", where=self._setup.venue) from None
         return tuple(with_fees(item, maker, taker) for item in items)

@@ -105,14 +105,6 @@ class Account:
         )  # fmt: skip
         return order_answer(terms, answer)
 
-    async def fills_of(self, terms: Terms, venue_id: str) -> list[VenueFill]:
-        """The fills of one order."""
-        answer = await self.rest.read(
-            self.trades_path, weight=5, signed=True, symbol=terms.item.symbol, orderId=venue_id,
-            limit=str(TRADES_PAGE),
-        )  # fmt: skip
-        return [trade_answer(terms, trade) for trade in answer]
-
     async def fills_after(self, terms: Terms, trade_id: int) -> list[VenueFill]:
         """All fills of one instrument above a trade id, oldest first."""
         fills: list[VenueFill] = []

@@ -95,40 +95,43 @@ class ClientStream:
         failures = 0
         while True:
             self.state, started_ns = "connecting", self._clock()
+            socket = self._open_socket(self._manager())
+            socket.TIMEOUT = POLL_S
             try:
-                why = await self._live()
-            except Exception as error:  # noqa: BLE001 (a supervisor outlives every failure)
-                why = f"{type(error).__name__}: {str(error)[:200]}"
-            self._up.clear()
-            self.state, self.why = "down", why
-            self.n_reconnects += 1
-            self._on_down(why)
+                try:
+                    why = await self._live(socket)
+                except Exception as error:  # noqa: BLE001 (a supervisor outlives every failure)
+                    why = f"{type(error).__name__}: {str(error)[:200]}"
+                self._up.clear()
+                self.state, self.why = "down", why
+                self.n_reconnects += 1
+                self._on_down(why)
+            finally:
+                await self._hang_up(socket)
             steady = self._clock() - started_ns > STEADY_NS
             failures = 1 if steady else failures + 1
             await asyncio.sleep(self._backoff.pause_s(failures, self._rng))
 
-    async def _live(self) -> str:
-        """One socket from its beginning to its end; returns why it ended."""
+    def _manager(self) -> Any:
+        """A manager of its own for each socket: the library keeps one socket for each path."""
         address = f"{self._rest.hosts.streams}/"
-        manager = type("Manager", (BinanceSocketManager,), {
-            "STREAM_URL": address, "FSTREAM_URL": address,
-        })(self._rest.client, max_queue_size=QUEUE_MAX)  # fmt: skip
-        socket = self._open_socket(manager)
-        socket.TIMEOUT = POLL_S
-        self._recycled = asyncio.get_running_loop().create_future()
-        reader = None
+        places = {"STREAM_URL": address, "FSTREAM_URL": address}
+        manager = type("Manager", (BinanceSocketManager,), places)
+        return manager(self._rest.client, max_queue_size=QUEUE_MAX)
+
+    async def _live(self, socket: Any) -> str:
+        """One socket from its beginning to its end; returns why it ended."""
+        recycled = self._recycled = asyncio.get_running_loop().create_future()
+        await socket.connect()
+        reader = asyncio.create_task(self._read(socket))
         try:
-            await socket.connect()
-            reader = asyncio.create_task(self._read(socket))
             await self._on_up()
             self.state = "up"
             self._up.set()
-            await asyncio.wait({reader, self._recycled}, return_when=asyncio.FIRST_COMPLETED)
-            return self._recycled.result() if self._recycled.done() else await reader
+            await asyncio.wait({reader, recycled}, return_when=asyncio.FIRST_COMPLETED)
+            return recycled.result() if recycled.done() else await reader
         finally:
-            if reader is not None:
-                await _end(reader)
-            await self._hang_up(socket)
+            await _end(reader)
 
     async def _read(self, socket: Any) -> str:
         while True:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmcore.errors import MmcoreError, VenueError
-from mmcore.events import Kind, RejectCode, RequestKind
+from mmcore.events import Kind, RejectCode, RequestKind, TimeInForce
 from mmcore.gateway import Action, VenueFault, VenueOrder, by_call
 from mmcore.venue import DecodeError
 
@@ -34,6 +34,8 @@ PATIENCE_S = 0.25  # a quote that has to wait longer for the budget is no quote 
 ASK_EVERY_S = 0.05
 ASKERS = 8  # questions on their way at the same time
 CANCEL_ROUND_S, CANCEL_ALL_S = 0.1, 10.0
+
+AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 
 Pair = tuple[Own, Params]
 
@@ -64,6 +66,7 @@ class Desk:
         self._spawn, self._on_fault, self._on_foreign = spawn, on_fault, on_foreign
         self._clock = clock
         self._askers = asyncio.Semaphore(ASKERS)
+        self._reading = asyncio.Lock()
         self._read_up_to: dict[int, int] = {}  # trade id by instrument: REST has told all of these
 
     # --- out --------------------------------------------------------------------------------------
@@ -207,7 +210,11 @@ class Desk:
         except (DecodeError, AttributeError, TypeError) as error:
             self._failed(op, own, OutcomeUnknown(f"an answer that cannot be read ({error})"))
         else:
-            self._heard(own, news, asked=False)
+            if op is RequestKind.PLACE and own.tif in AT_ONCE:
+                # Taken, but whether it found anybody only the fills and the ending say.
+                self.own.acked(own, news.venue_id)
+            else:
+                self._heard(own, news, asked=False)
 
     def _failed(self, op: RequestKind, own: Own, error: MmcoreError) -> None:
         if isinstance(error, OutcomeUnknown):
@@ -265,8 +272,7 @@ class Desk:
             try:
                 news = await self._account.order(terms, own.client_id)
                 if (news.done or 0) > own.told:
-                    for fill in await self._account.fills_of(terms, news.venue_id):
-                        self.own.filled(fill)
+                    await self._read_fills(terms)
             except VenueFault as fault:
                 if fault.code == NO_SUCH_ORDER:
                     self.own.absent(own)
@@ -284,20 +290,27 @@ class Desk:
         for number, terms in self._terms.items():
             self._read_up_to[number] = await self._account.newest_trade(terms)
 
+    async def _read_fills(self, terms: Terms) -> None:
+        """Tell the fills of an instrument since the last such reading.
+
+        Of the whole instrument and not of one order, so that they are told in the venue's order:
+        which fill closed which depends on it.
+        """
+        number = terms.number
+        for fill in await self._account.fills_after(terms, self._read_up_to[number]):
+            self.own.filled(fill)
+            self._read_up_to[number] = max(self._read_up_to[number], fill.trade_id)
+
     async def refill(self) -> None:
-        """Read orders and fills after the private stream was away; see `OwnOrders.refill`."""
-        asked_ns = self._clock()
-        orders: list[VenueOrder] = []
-        for terms in self._terms.values():
-            orders += await self._account.open_orders(terms)
-        fills = []
-        for number, terms in self._terms.items():
-            new = await self._account.fills_after(terms, self._read_up_to[number])
-            self._read_up_to[number] = max(
-                (fill.trade_id for fill in new), default=self._read_up_to[number]
-            )
-            fills += new
-        unwanted = self.own.refill(orders, fills, asked_ns=asked_ns)
+        """Read orders and fills over REST: what the private stream did not tell is told."""
+        async with self._reading:
+            asked_ns = self._clock()
+            orders: list[VenueOrder] = []
+            for terms in self._terms.values():
+                orders += await self._account.open_orders(terms)
+            for terms in self._terms.values():
+                await self._read_fills(terms)
+            unwanted = self.own.refill(orders, (), asked_ns=asked_ns)
         for terms in self._terms.values():
             lost = [order.client_id for order in unwanted if order.instrument == terms.number]
             if lost:

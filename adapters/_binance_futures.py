@@ -18,10 +18,11 @@ from ._binance_account import FuturesAccount
 from ._binance_faults import LISTEN_KEY_GONE
 from ._binance_gateway import BinanceGateway
 from ._binance_requests import FUTURES, WEIGHT
-from ._binance_words import futures_event, quanta
+from ._binance_words import futures_event, quanta, signed_qty
 from ._decode import JsonDecoder, Terms
 
 KEEP_ALIVE_S = 25 * 60.0
+COMPARE_S = 0.5
 SILENT_S = 30.0  # without any frame at all; depth alone is looked after sooner
 
 
@@ -34,6 +35,8 @@ class FuturesGateway(BinanceGateway):
     def __init__(self, setup: Setup, decoder: type[JsonDecoder]) -> None:
         super().__init__(setup, decoder)
         self._listen_key = ""
+        self._told: dict[int, int] = {}  # positions as the private stream said them last
+        self._comparing = False
         self._funding_since_ms = 0
         self._funding_seen: set[tuple[str, int]] = set()
 
@@ -93,7 +96,7 @@ class FuturesGateway(BinanceGateway):
         if isinstance(message, dict):
             event = message.get("data", message)
             if isinstance(event, dict):
-                self._private_event(event)
+                self._private_news(event)
 
     def _private_event(self, event: Mapping[str, Any]) -> None:
         name = event.get("e")
@@ -106,14 +109,45 @@ class FuturesGateway(BinanceGateway):
                 self._order_news(futures_event(terms, order))
         elif name == "ACCOUNT_UPDATE":
             change = event.get("a")
-            if isinstance(change, dict) and change.get("m") == "FUNDING_FEE":
-                self._spawn(self._read_funding())
+            if isinstance(change, dict):
+                self._account_news(change)
         elif name == "listenKeyExpired":
             self._streams["private"].recycle("the listen key expired")
         elif name == "MARGIN_CALL":
             self._say("error", "binance-usdm: margin call: positions are near liquidation")
         elif name == "ACCOUNT_CONFIG_UPDATE":
             self._say("warning", "binance-usdm: leverage or margin mode was changed elsewhere")
+
+    def _account_news(self, change: Mapping[str, Any]) -> None:
+        if change.get("m") == "FUNDING_FEE":
+            self._spawn(self._read_funding())
+        changed = False
+        for entry in change.get("P") or ():
+            terms = self._ours(entry.get("s"))
+            if terms is not None and entry.get("ps", "BOTH") == "BOTH":
+                self._told[terms.number] = signed_qty(terms, entry.get("pa"))
+                changed = True
+        if changed and not self._comparing:
+            self._comparing = True
+            self._spawn(self._compare())
+
+    async def _compare(self) -> None:
+        """Once the fills had time to come, the venue's position must be ours."""
+        assert self._desk is not None
+        await asyncio.sleep(COMPARE_S)
+        if self._apart():
+            await self._read_again(self._desk)
+        self._comparing = False
+        for number in self._apart():
+            self._say(
+                "warning",
+                f"{self._terms[number].item}: the position at the venue differs from what mmcore "
+                "counts: somebody else trades on this account",
+            )
+            self._positions[number] = self._told[number]
+
+    def _apart(self) -> list[int]:
+        return [n for n, qty in self._told.items() if self._positions[n] != qty]
 
     def _ours(self, symbol: object) -> Terms | None:
         place = self._decoder.places.get(symbol) if isinstance(symbol, str) else None

@@ -5,12 +5,15 @@ private (orders and account, found by a listen key) and the WebSocket interface 
 has two: one for market data, one for orders and user data.
 
 A book is true while both the public and the private connection are whole.  Whenever the private one
-is new, orders and fills are read over REST before anything is quoted again.
+is new, orders and fills are read over REST before anything is quoted again; what arrives meanwhile
+waits, so that fills are told in the venue's order.  The same reading is made from time to time, and
+when the venue's position is not ours: a stream may lose a message and say nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from random import Random
 from typing import Any, ClassVar
@@ -19,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmcore.errors import MmcoreError, NetworkError, VenueError
+from mmcore.events import Kind
 from mmcore.gateway import (
     AccountState,
     Action,
@@ -45,6 +49,8 @@ from ._stream import Heartbeat, Stream
 
 START_S = 15.0
 CLOCK_EVERY_S = 600.0
+AUDIT_EVERY_S = 10.0
+HELD_MAX = 100_000  # private events that wait for a reading
 QUIET_NS = 10_000_000_000  # the same sentence is not said again before
 FILTERS_EVERY_NS = 60_000_000_000
 DUST_NOTICE = (
@@ -79,6 +85,8 @@ class BinanceGateway:
         self._tasks: set[asyncio.Task[None]] = set()
         self._said: dict[str, int] = {}
         self._whole = {"public": False, "private": setup.keys is None}
+        self._held: deque[Mapping[str, Any]] | None = deque(maxlen=HELD_MAX)  # None: nothing waits
+        self._positions: dict[int, int] = {}  # by instrument, from the fills told
         self._is_prepared = self._closed = False
 
     # --- before the streams -----------------------------------------------------------------------
@@ -106,6 +114,7 @@ class BinanceGateway:
         if setup.keys is not None:
             await self._open_desk(account).mark()
             state = await self.account()
+            self._positions = dict(state.positions)
         return Prepared(
             instruments=items, account=state, notices=tuple(notices),
             clock_offset_ns=self._rest.clock_offset_ns,
@@ -116,13 +125,13 @@ class BinanceGateway:
         assert setup.keys is not None
         assert setup.ids is not None
         own = OwnOrders(
-            setup.ids, self._terms, self._emit, setup.clock,
+            setup.ids, self._terms, self._own_rows, setup.clock,
             notice=lambda text: self._say("warning", text),
         )  # fmt: skip
         if setup.order_entry == "socket" or not self._rest.futures:
             self._entry = Entry(
                 self._rest, Signer(setup.keys), name=f"{setup.venue} orders",
-                on_event=self._private_event, on_up=self._entry_up, on_down=self._entry_down,
+                on_event=self._private_news, on_up=self._entry_up, on_down=self._entry_down,
                 clock=setup.clock, rng=self._rng,
             )  # fmt: skip
             self._streams["orders"] = self._entry.stream
@@ -152,6 +161,7 @@ class BinanceGateway:
             self._open_private()
             await self._wait_up()
             self._spawn(self._desk.resolve())
+            self._spawn(self._audit(self._desk))
         self._open_public()
         await self._wait_up()
         if not await self._books.whole(START_S):
@@ -233,12 +243,33 @@ class BinanceGateway:
     async def _private_up(self) -> None:
         assert self._desk is not None
         await self._desk.refill()
+        held, self._held = self._held or (), None
+        for event in held:
+            self._private_event(event)
         self._gate("private", True)
 
     def _private_down(self, why: str) -> None:  # noqa: ARG002 (as above)
-        if self._desk is not None:
-            self._desk.own.hold()
+        self._held = deque(maxlen=HELD_MAX)  # what came before is in the reading to come
         self._gate("private", False)
+
+    def _private_news(self, event: Mapping[str, Any]) -> None:
+        if self._held is None:
+            self._private_event(event)
+        else:
+            self._held.append(event)
+
+    async def _audit(self, desk: Desk) -> None:
+        """Compare with the venue from time to time, until cancelled."""
+        while True:
+            await asyncio.sleep(AUDIT_EVERY_S)
+            if self._whole["private"]:
+                await self._read_again(desk)
+
+    async def _read_again(self, desk: Desk) -> None:
+        try:
+            await desk.refill()
+        except VenueError as error:
+            self._say("warning", f"orders and fills were not read: {error}")
 
     def _gate(self, part: str, whole: bool) -> None:
         """The books follow: open while everything that quoting stands on is whole."""
@@ -344,6 +375,12 @@ class BinanceGateway:
                 )  # fmt: skip
 
     # --- to the sink ------------------------------------------------------------------------------
+
+    def _own_rows(self, rows: Rows) -> None:
+        for row in rows[rows["kind"] == Kind.FILL]:
+            number = int(row["instrument"])
+            self._positions[number] += int(row["side"]) * int(row["qty"])
+        self._emit(rows)
 
     def _emit(self, rows: Rows) -> None:
         if self._sink is not None:

@@ -55,7 +55,7 @@ class SpotGateway(BinanceGateway):
         )  # fmt: skip
 
     def _client_frame(self, frame: bytes, ts_local_ns: int) -> None:  # noqa: ARG002 (own times)
-        self._private_event(orjson.loads(frame))
+        self._private_news(orjson.loads(frame))
 
     def _spot_frame(self) -> Callable[[bytes, int], None]:
         inner = self._market_frame("public")

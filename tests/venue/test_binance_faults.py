@@ -115,7 +115,7 @@ def test_fills_that_the_stream_lost_are_fetched(venue):
         ]
         await trader.over(*orders, timeout_s=8.0)
         assert all(order.done for order in orders)
-        await settle(box, trader)
+        await settle(box, trader, ordered=False)
 
     run(check, venue)
 
@@ -344,6 +344,6 @@ def test_everything_at_once(venue, seed):
         await trader.churn(rng, 12.0)
         box.faults.clear()
         await trader.until(lambda: trader.usable(0) and trader.usable(1), 15.0)
-        await settle(box, trader, timeout_s=20.0)
+        await settle(box, trader, timeout_s=20.0, ordered=False)
 
     run(check, venue, box={"limits_scale": 10.0})

@@ -20,7 +20,6 @@ SPOT_DEPTH_MAX = 5_000
 TRADES_MAX = 1_000
 INTEREST_RATE = "0.00010000"
 FUNDING_DIGITS = 12  # of the rate, as floors hold it
-NS_PER_MS = 1_000_000
 
 
 def rate_text(rate: int, digits: int = FUNDING_DIGITS) -> str:

@@ -94,12 +94,6 @@ class Terms:
         """Price times quantity, exactly."""
         return self._tick * tick * self._unit * units
 
-    def decimal_price(self, tick: int) -> Decimal:
-        return self._tick * tick
-
-    def decimal_qty(self, units: int) -> Decimal:
-        return self._unit * units
-
     def average(self, value: int, units: int) -> Decimal:
         """Average price of fills worth ``value`` quanta; 0 where nothing is filled."""
         if not units:

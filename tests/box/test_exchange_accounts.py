@@ -8,14 +8,16 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from street import GTX, IOC, MIDDLE, ONE, SECOND, Street
+from street import GTX, IOC, MIDDLE, ONE, SECOND, START, Street
 
 from mmcore._ledger import Ledger
+from mmcore.box.listing import open_exchange
 from mmcore.box.money import half_even, up
 from mmcore.box.orders import (
     AccountEvent,
     Ending,
     MarkEvent,
+    NewOrder,
     Refusal,
     RefusalKind,
     Status,
@@ -105,6 +107,15 @@ def test_a_market_purchase_needs_what_it_would_pay():
     with pytest.raises(Refusal) as refused:
         Street("binance-spot", money=600, asks=deep).market(0, 1, 10_000_000)
     assert refused.value.kind is RefusalKind.BALANCE
+
+
+def test_a_market_purchase_does_not_count_on_its_own_accounts_orders():
+    street = Street("binance-spot", money=600, coins=1, asks=[(1_000, ONE)])
+    own = street.sell(0, 1, 10_000_000)
+    with pytest.raises(Refusal) as refused:
+        street.market(0, 1, 10_000_000)
+    assert refused.value.kind is RefusalKind.BALANCE
+    assert own.open
 
 
 # ---- derivatives
@@ -217,6 +228,36 @@ def test_an_order_that_takes_pays_its_fee_and_the_spread_from_what_is_available(
     assert 0 <= figures.equity - figures.initial < 4 * ONE
 
 
+def test_a_purchase_far_above_the_mark_loses_at_once_and_needs_that_too():
+    street = Street(money=1_000, asks=[(1, 1), (20_000, 1_000)])  # the second at 62,000
+    with pytest.raises(Refusal) as refused:
+        street.market(0, 1, 300)
+    assert refused.value.kind is RefusalKind.MARGIN
+    assert street.market(0, 1, 180).filled == 180
+
+
+def test_an_amended_orders_own_margin_is_free_for_it():
+    street = Street(money=1_000)
+    order = street.buy(0, -1, 300)
+    street.amend(order, tick=-2)
+    street.amend(order, qty=330)
+    with pytest.raises(Refusal) as refused:
+        street.amend(order, qty=340)
+    assert refused.value.kind is RefusalKind.MARGIN
+
+
+def test_open_profit_can_be_used():
+    street = Street(money=1_000)
+    street.buy(0, 1, 100, tif=IOC)
+    street.depth([(999, 500)], [(1, 0), (2, 0), (1_001, 500)])
+    figures = wallet(street).margin()
+    assert figures.unrealised == 10 * ONE - 1_000_000  # 100.0 on 0.1, less half the spread
+    fee = 300_000_500
+    assert wallet(street).available("USDT") == 1_000 * ONE - fee + figures.unrealised - (
+        6_010 * ONE // 20
+    )
+
+
 def test_a_low_limit_does_not_make_a_sale_cheaper():
     street = Street(money=1_000, bids=[(-1, 1000)])
     with pytest.raises(Refusal) as refused:
@@ -225,10 +266,33 @@ def test_a_low_limit_does_not_make_a_sale_cheaper():
 
 
 def test_a_unified_wallet_serves_spot_and_derivatives():
-    street = Street("bybit-spot", money=100, coins=1)
-    street.buy(0, -1, 1_000)
-    assert wallet(street).available("USDT") == 100 * ONE - 5_999_990_000
-    assert wallet(street).margin().initial == 0
+    exchange = open_exchange(
+        1,
+        start_ns=START,
+        venues=["bybit-linear", "bybit-spot"],
+        balances={"unified": {"USDT": 1_000 * ONE}},
+    )
+    linear, spot = exchange.floors[0], exchange.floors[2]
+    first, second = exchange.accounts
+
+    def buy(account, floor, usd):
+        tick = floor.best(1)[0]
+        lots = usd * ONE // floor.notional(tick, floor.instrument.lot_qty)
+        new = NewOrder(floor=floor, side=1, qty=lots * floor.instrument.lot_qty, tick=tick, tif=GTX)
+        return exchange.place(account, new, START)
+
+    buy(first, spot, 900)
+    assert first.wallets["unified"].locked["USDT"] > 890 * ONE
+    with pytest.raises(Refusal) as refused:
+        buy(first, linear, 2_400)
+    assert refused.value.kind is RefusalKind.MARGIN
+    assert buy(first, linear, 1_200).open
+
+    buy(second, linear, 16_000)
+    with pytest.raises(Refusal) as refused:
+        buy(second, spot, 300)
+    assert refused.value.kind is RefusalKind.BALANCE
+    assert buy(second, spot, 100).open
 
 
 # ---- funding
@@ -298,14 +362,16 @@ def test_what_falls_below_the_maintenance_margin_is_closed_by_the_venue():
 def test_what_nobody_takes_is_closed_later_and_what_is_missing_the_insurance_pays():
     street = Street(money=1_000)
     street.buy(0, 1, 320, tif=IOC)
-    street.depth([(-1, 0), (-2, 0), (-60_000, 100)], [(1, 0), (2, 0), (-59_990, 100)])
+    street.depth([(-1, 0), (-2, 0), (-100_000, 100)], [(1, 0), (2, 0), (-99_990, 100)])
     assert street.position(0) == 220
-    assert wallet(street).margin().equity < 0
-    assert "USDT" not in street.exchange.insurance
-    street.depth([(-60_000, 500)], [])
+    assert street.balance(0, "USDT") < 0
+    assert street.exchange.insurance == {}
+    street.depth([(-100_000, 500)], [])
     assert street.position(0) == 0
     assert street.balance(0, "USDT") == 0
-    assert street.exchange.insurance["USDT"] > 0
+    lost = sum(each.realised for each in street.accounts[0].fills)
+    fees = sum(each.fee for each in street.accounts[0].fills)
+    assert street.exchange.insurance == {"USDT": -(1_000 * ONE + lost - fees)}
 
 
 def test_accounts_with_enough_are_left_alone():

@@ -226,6 +226,17 @@ def test_a_subscriber_too_far_behind_gets_no_changes():
     assert street.floor.changes(since + 1) is not None
 
 
+def test_changes_are_remembered_up_to_so_many_levels(monkeypatch):
+    monkeypatch.setattr("mmcore.box.floor.LOG_TICKS", 10)
+    street = Street()
+    since = street.floor.update_id
+    street.depth([(-3, 1), (-4, 1), (-5, 1), (-6, 1), (-7, 1)], [])
+    assert len(street.floor.changes(since).bids) == 5
+    street.depth([(-3, 2), (-4, 2), (-5, 2), (-6, 2), (-7, 2)], [(7, 1)])
+    assert street.floor.changes(since) is None
+    assert len(street.floor.changes(since + 1).bids) == 5
+
+
 def test_an_amend_to_less_keeps_the_place_and_to_more_or_elsewhere_loses_it():
     street = Street()
     first, second = street.sell(0, 0, 50), street.sell(1, 0, 50)

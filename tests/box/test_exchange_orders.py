@@ -72,6 +72,13 @@ def test_a_limit_too_far_beyond_the_mark_is_refused_the_other_way_is_free():
     assert street.sell(0, 30_000, 5).open
 
 
+def test_the_band_ends_on_the_last_legal_price_within_it():
+    floor = Street(band_percent=5, asks=[(2, 1_000)]).floor  # the mark is 60,000.05
+    assert (floor.band(-1), floor.band(1)) == (570_001, 630_000)
+    coarse = Street("hyperliquid", "BTC", band_percent=5, asks=[(2, 1_000)]).floor
+    assert (coarse.band(-1), coarse.band(1)) == (570_010, 630_000)
+
+
 def test_a_market_order_goes_no_further_than_the_band():
     street = Street(band_percent=1, asks=[(1, 10), (6_001, 10)])
     assert street.market(0, 1, 15).filled == 10
@@ -226,6 +233,15 @@ def test_history_is_bounded_and_forgets_the_oldest(monkeypatch):
     assert find(account, client_id="c2") is orders[2]
     assert find(account, client_id="") is None
     assert find(account, order_id=orders[4].id, floor=street.floor) is orders[4]
+
+
+def test_a_forgotten_order_does_not_take_a_later_one_of_its_client_id_along(monkeypatch):
+    monkeypatch.setattr("mmcore.box.clearing.HISTORY", 1)
+    street = Street()
+    first = street.cancel(street.buy(0, -5, 5, client_id="a"))
+    second = street.cancel(street.buy(0, -5, 5, client_id="a"))
+    assert street.exchange.find(street.accounts[0], order_id=first.id) is None
+    assert street.exchange.find(street.accounts[0], client_id="a") is second
 
 
 def test_credentials_are_never_shown():

@@ -259,7 +259,7 @@ acts = st.one_of(
 
 
 @pytest.mark.parametrize("kind", list(ITEMS))
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(story=st.lists(acts, min_size=5, max_size=40), cadence=st.integers(1, 5))
 def test_price_time_priority_prints_and_the_public_book(kind, story, cadence):
     twin = Twin(kind)

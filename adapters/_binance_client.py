@@ -96,7 +96,8 @@ class ClientStream:
         while True:
             self.state, started_ns = "connecting", self._clock()
             socket = self._open_socket(self._manager())
-            socket.TIMEOUT = POLL_S
+            for each in (socket, self._rest.client.ws_api):  # spot's user data use the second
+                each.TIMEOUT, each.MAX_RECONNECTS = POLL_S, 0  # connecting again is done here
             try:
                 try:
                     why = await self._live(socket)
@@ -146,7 +147,8 @@ class ClientStream:
             async with asyncio.timeout(CLOSE_S):
                 await socket.close()
         except Exception:  # noqa: BLE001 (it is over either way, and why has been said)
-            socket.ws = None
+            if socket.ws is not None:
+                socket.ws.transport.abort()
 
 
 async def _end(task: asyncio.Task[Any]) -> None:

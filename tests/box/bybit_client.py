@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 from itertools import count
 from urllib.parse import urlencode
 
@@ -9,7 +10,9 @@ import orjson
 
 from mmcore.box.bybit import Bybit
 from mmcore.box.bybit_auth import sign
+from mmcore.box.clock import Clock
 from mmcore.box.dialects import Request
+from mmcore.box.listing import open_exchange
 from mmcore.box.options import Options
 from mmcore.box.server import Box
 
@@ -17,11 +20,28 @@ NUMBERS = count(1)
 
 
 def built(**choices):
-    """A box that listens nowhere, two seconds after it opened, and its Bybit dialect."""
-    box = Box.build(Options(**{"seed": 3, "reply_ms": 0.0, "limits_scale": 1000.0, **choices}))
-    dialect = next(each for each in box.dialects if isinstance(each, Bybit))
-    box.exchange.advance(box.clock.engine_ns())
-    return box, dialect
+    """A box of Bybit's floors alone that does not listen yet, and its dialect."""
+    options = Options(**{"seed": 3, "reply_ms": 0.0, "limits_scale": 1000.0, **choices})
+    clock = Clock()
+    exchange = open_exchange(
+        options.seed,
+        start_ns=clock.engine_ns(),
+        venues=("bybit-linear", "bybit-spot"),
+        funding_interval_ns=options.funding_s * 10**9,
+    )
+    box = Box(exchange, options, clock=clock, make=[Bybit])
+    return box, box.dialects[0]
+
+
+@asynccontextmanager
+async def opened(**choices):
+    """The same, listening."""
+    box, _ = built(**{"reply_ms": 1.5, **choices})
+    await box.start()
+    try:
+        yield box
+    finally:
+        await box.stop()
 
 
 class Caller:

@@ -44,7 +44,6 @@ def served(**choices):
         nonlocal done
         done = asyncio.Event()
         async with Box.open(**{"seed": 11, "limits_scale": 100.0, **choices}) as box:
-            box.exchange.advance(box.clock.engine_ns())
             held["served"] = Served(box, asyncio.get_running_loop())
             ready.set()
             await done.wait()

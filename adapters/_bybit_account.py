@@ -193,6 +193,13 @@ class Account:
             return [{}]
         return [{"settleCoin": coin} for coin in sorted({t.item.settle for t in terms.values()})]
 
+    async def quiet_since(self, venue_ms: int) -> bool:
+        """Whether nothing was executed since; where it was, the state is read again."""
+        answer = await self.rest.ask(
+            self.rest.http.get_executions, category=self.category, startTime=venue_ms, limit=1
+        )
+        return not answer["result"]["list"]
+
     async def state(self, terms: Mapping[str, Terms], reading: Reading, ids: Any) -> AccountState:
         """Positions and balances, with the orders of a reading."""
         wallet, *lists = await asyncio.gather(

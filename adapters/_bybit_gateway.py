@@ -50,6 +50,7 @@ CHECK_S = 1.0
 REFILL_S = 10.0
 CLOCK_S = 60.0
 QUIET_NS = 1_000_000_000
+READINGS = 5  # of the account, until nothing is filled meanwhile
 SWEEPS = 20  # looks at what is open before cancel_all gives up
 SWEEP_S = 0.1
 
@@ -114,19 +115,25 @@ class BybitGateway:
 
     async def account(self) -> AccountState:
         """See the protocol."""
-        asked_ns = self._clock()
-        if self._private is None:  # what is filled from here on has to be told
-            self._since_ms = self._rest.stamp_ms()
         try:
-            reading = await self._account.reading(self._terms, asked_ns)
-            state = await self._account.state(self._terms, reading, self._setup.ids)
+            if self._private is not None:
+                return await self._state()
+            for _ in range(READINGS):
+                # Fills from here on will be told, so none may be in the position already.
+                self._since_ms = self._rest.stamp_ms()
+                state = await self._state()
+                if await self._account.quiet_since(self._since_ms):
+                    break
         except DecodeError as error:
             raise VenueError(
                 f"the account cannot be read: {error}", where=self._setup.venue
             ) from error
-        if self._private is None:
-            self._coins = {coin: held.total for coin, held in state.balances.items()}
+        self._coins = {coin: held.total for coin, held in state.balances.items()}
         return state
+
+    async def _state(self) -> AccountState:
+        reading = await self._account.reading(self._terms, self._clock())
+        return await self._account.state(self._terms, reading, self._setup.ids)
 
     # --- the streams ------------------------------------------------------------------------------
 

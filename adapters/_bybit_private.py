@@ -25,7 +25,7 @@ from ._bybit_rest import Rest
 from ._bybit_words import CODES, MS, Funding, OrderNews, execution, order_news
 from ._call import OutcomeUnknown, Pending
 from ._decode import Terms
-from ._own import Own, OwnOrders, VenueFill
+from ._own import Own, OwnOrders
 from ._stream import Stream
 
 AUTH_AHEAD_MS = 10_000
@@ -172,9 +172,8 @@ class Private:
     def _sweep(self, news: OrderNews) -> None:
         self._desk.spawn(self._desk.sweep([(news.terms, news.client_id)]))
 
-    def _execute(self, rows: Iterable[object]) -> list[VenueFill]:
-        """Tell fills and payments; the fills, for a reading that counts them."""
-        fills = []
+    def _execute(self, rows: Iterable[object], *, again: bool = False) -> None:
+        """Tell fills and payments; ``again``: of a reading, so that most are known."""
         for row, terms in self._ours(rows):
             what = execution(row, terms)
             if what is None or what.ts_ns // MS < self._since_ms:
@@ -185,9 +184,7 @@ class Private:
                 continue
             if what.forced:
                 self._notice(f"{terms.item}: Bybit itself closed {what.qty} units of the position")
-            fills.append(what)
-            self._own.filled(what)
-        return fills
+            self._own.filled(what, again=again)
 
     def _pay(self, paid: Funding) -> None:
         if paid.trade_id in self._paid:
@@ -220,7 +217,7 @@ class Private:
                 startTime=start,
                 limit=PAGE,
             )
-            self._execute(reversed(rows))
+            self._execute(reversed(rows), again=True)
             orders = [one.state(self._own.ids) for one in reading.news]
             unwanted = self._own.refill(orders, (), asked_ns=asked_ns)
             self.n_refills += 1
@@ -257,7 +254,7 @@ class Private:
                 return
             news = self._news(rows)[0]
             if news.done > own.told:
-                self._execute(await self._fills(query))
+                self._execute(await self._fills(query), again=True)
             self._tell(news, own, asked=True)
         except OutcomeUnknown:
             return  # it is asked for again

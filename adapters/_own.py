@@ -246,8 +246,13 @@ class OwnOrders:
         """
         self._hold_until_ns = self.clock() + HOLD_NS
 
-    def filled(self, fill: VenueFill) -> bool:
-        """One fill, from a stream or a reading.  False for one that was known already."""
+    def filled(self, fill: VenueFill, *, again: bool = False) -> bool:
+        """One fill, from a stream or a reading.  False for one that was known already.
+
+        again: of a reading that overlaps what was told before, so that it is no news that it was.
+        """
+        if again and (fill.instrument, fill.side, fill.trade_id) in self._trades:
+            return False
         if self.clock() < self._hold_until_ns:
             return self._hold(fill) not in self._trades
         self._release()

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class Shop:
         self.n_requests: dict[int, int] = {1: 0, 2: 0, 3: 0}
         self.n_answers: dict[str, int] = {}
         self.trades: set[int] = set()
-        self.coin_paid = 0
+        self.coin_paid = self.fees = 0
         self.notices: list[str] = []
         self.errors: list[MmcoreError] = []
         self.raw_channels: set[str] = set()
@@ -120,6 +121,7 @@ class Shop:
                 if kind is Kind.FILL:
                     assert int(row["seq"]) not in self.trades, "a fill was told twice"
                     self.trades.add(int(row["seq"]))
+                    self.fees += int(row["aux"])
                 elif kind is Kind.PAID and row["code"] == PaidCode.COIN_FEE:
                     self.coin_paid += int(row["qty"])
             i += 1
@@ -184,11 +186,18 @@ def gateway_of(venue: str, setup: Setup) -> Gateway:
     return made
 
 
-def run(play: Play, venue: str = "bybit-linear", *, quoting: bool = False, **more: Any) -> Shop:
+def run(
+    play: Play,
+    venue: str = "bybit-linear",
+    *,
+    quoting: bool = False,
+    scale: float = 20.0,
+    **more: Any,
+) -> Shop:
     """Play against a box of one's own, and look at the books of both sides at the end."""
 
     async def main() -> Shop:
-        async with asyncio.timeout(45), Box.open(seed=5, limits_scale=20.0) as box:
+        async with asyncio.timeout(45), Box.open(seed=5, limits_scale=scale) as box:
             shop = Shop(quoting)
             shop.gateway = gateway_of(venue, setup_of(box, venue, **more))
             try:
@@ -229,6 +238,18 @@ async def even(box: Box, shop: Shop) -> None:
     truth = await shop.gateway.account()
     assert truth.orders == ()
     assert truth.positions[0] == held(shop)
+    assert shop.prepared.account is not None
+    before, after = shop.prepared.account.balances["USDT"], truth.balances["USDT"]
+    state = shop.trader.state()
+    if item.venue == "bybit-linear":
+        gained = state["realised"] - state["fees"] + state["funding"]
+        assert after.total - before.total == gained, "money"
+        assert state["fees"] == sum(fill.fee for fill in account.fills)
+    else:
+        value = sum(fill.order.side * fill.value for fill in account.fills)
+        paid = sum(fill.fee for fill in account.fills if fill.fee_asset == "USDT")
+        assert before.total - after.total == value + paid
+        assert shop.fees == paid
 
 
 def held(shop: Shop) -> int:
@@ -441,5 +462,35 @@ def test_faults_are_survived(name: str, venue: str):
         await asyncio.sleep(6.0)
         await even(box, shop)
         assert box.faults.fired, "the fault never fired"
+
+    run(play, venue, quoting=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("venue", CLASSES)
+def test_within_the_limits_of_the_base_tier(venue: str):
+    async def play(box: Box, shop: Shop) -> None:
+        await asyncio.sleep(20.0)
+        await even(box, shop)
+        late = [text for text in shop.notices if "10006" in text]
+        assert late == [], "the venue had to say that it was too much"
+        print(shop.n_requests, shop.n_answers, shop.gateway.health())
+
+    run(play, venue, quoting=True, scale=1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("venue", CLASSES)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_bad_day(venue: str, seed: int):
+    async def play(box: Box, shop: Shop) -> None:
+        rng = Random(seed)
+        for _ in range(8):
+            for line in FAULTS[rng.choice(sorted(FAULTS))]:
+                everywhere = line["where"] in {"clock", "box"}
+                box.faults.apply(**line, venue="" if everywhere else "bybit")
+            await asyncio.sleep(2.0 * rng.random())
+        await asyncio.sleep(3.0)
+        await even(box, shop)
 
     run(play, venue, quoting=True)

@@ -563,6 +563,8 @@ def test_whatever_the_line_does_the_engine_learns_the_truth(seed: int, lossy: fl
             venue.resolve()
         if venue.rng.random() < 0.02:
             venue.refill()
+        if venue.rng.random() < 0.02:
+            venue.own.hold()  # the stream of fills is gone
     venue.settle()
     venue.check()
 

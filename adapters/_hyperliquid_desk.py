@@ -34,7 +34,7 @@ from ._hyperliquid_signer import (
     order_wire,
     place_action,
 )
-from ._hyperliquid_words import Coins, Item, OrderNews, items_of, meaning_of
+from ._hyperliquid_words import Coins, Item, OrderNews, in_order, items_of, meaning_of
 from ._own import Own, OwnOrders, VenueFill
 
 BATCH = 40  # an action of more costs more weight
@@ -289,7 +289,7 @@ class Desk:
 
     def fills(self, rows: Any) -> None:
         """Fills of the stream or of a reading.  Raises DecodeError."""
-        for row in rows if isinstance(rows, list) else ():
+        for row in in_order(rows) if isinstance(rows, list) else ():
             fill = self._coins.fill(row)
             if fill is not None:
                 self._read_ms = max(self._read_ms, fill.ts_ns // 1_000_000)

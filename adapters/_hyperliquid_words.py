@@ -23,6 +23,7 @@ from ._own import VenueFill
 SIDES = {"B": BID, "A": ASK}
 QUANTA = 10**8
 CLIENT_ID_DIGITS = 32
+CHAINED_MAX = 64  # fills of one time that are put in order
 MONEY_MAX = Decimal(10**10)  # quanta of more do not fit 64 bits
 ASSET = "USDC"
 
@@ -296,6 +297,39 @@ def balance(answer: object) -> Balance:
     return Balance(total, min(money(answer.get("withdrawable")), total))
 
 
+def in_order(rows: list[Any]) -> list[Any]:
+    """Fills as they happened: by time, and within one time each where the last one left off.
+
+    Answers begin with the newest or the oldest; a block has one time for all of its fills.
+    """
+    if len(rows) < 2 or not all(isinstance(row, Mapping) for row in rows):
+        return rows
+    times: dict[Any, list[Any]] = {}
+    for row in sorted(rows, key=lambda row: whole(row, "time")):
+        times.setdefault(row["time"], []).append(row)
+    return [row for same in times.values() for row in _chained(same)]
+
+
+def _chained(rows: list[Any]) -> list[Any]:
+    said = all("startPosition" in row for row in rows)
+    if not said or not 1 < len(rows) <= CHAINED_MAX:
+        return rows
+    ends = {id(row): _ends(row) for row in rows}
+    left, found = list(rows), []
+    while left:
+        reached = {ends[id(row)][1] for row in left}
+        first = next((row for row in left if ends[id(row)][0] not in reached), left[0])
+        left.remove(first)
+        found.append(first)
+    return found
+
+
+def _ends(row: Mapping[str, Any]) -> tuple[object, object]:
+    """The position before and after a fill, with its coin."""
+    coin, begin = row.get("coin"), money(row.get("startPosition"))
+    return (coin, begin), (coin, begin + _side(row) * money(row.get("sz")))
+
+
 class Funding(NamedTuple):
     """A funding payment.  quanta: received, negative for paid; ms: its stamp."""
 
@@ -348,6 +382,7 @@ __all__ = [
     "balance",
     "client_id",
     "funding",
+    "in_order",
     "items_of",
     "meaning_of",
     "money",

@@ -7,6 +7,8 @@ from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mmcore.adapters import _hyperliquid_words as words
 from mmcore.adapters._decode import Terms
@@ -241,3 +243,27 @@ def test_a_fill_of_another_form_is_refused_by_name(row):
     item = from_hyperliquid({"universe": [{"name": "BTC", "szDecimals": 5}]})["BTC"]
     with pytest.raises(DecodeError):
         words.Coins([Terms(item, 0)]).fill(row)
+
+
+def test_fills_are_put_in_the_order_in_which_they_happened(fixtures):
+    for _, answer in answers(fixtures, "userFills"):
+        found = words.in_order(answer)
+        assert sorted(map(json.dumps, found)) == sorted(map(json.dumps, answer))
+        assert [row["time"] for row in found] == sorted(row["time"] for row in answer)
+
+
+@given(
+    steps=st.lists(st.integers(1, 9), min_size=1, max_size=12),
+    turn=st.sampled_from([1, -1]),
+    times=st.lists(st.integers(0, 2), min_size=12, max_size=12),
+    seed=st.randoms(use_true_random=False),
+)
+def test_a_block_of_fills_is_put_in_order_by_the_positions_they_name(steps, turn, times, seed):
+    rows, position = [], -5
+    for size, time in zip(steps, sorted(times), strict=False):
+        rows.append({"coin": "BTC", "side": "B" if turn > 0 else "A", "sz": f"{size}",
+                     "startPosition": f"{position}", "time": time})  # fmt: skip
+        position += turn * size
+    shuffled = list(rows)
+    seed.shuffle(shuffled)
+    assert words.in_order(shuffled) == rows

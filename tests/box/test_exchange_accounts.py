@@ -110,8 +110,8 @@ def test_a_market_purchase_needs_what_it_would_pay():
 
 
 def test_a_market_purchase_does_not_count_on_its_own_accounts_orders():
-    street = Street("binance-spot", money=600, coins=1, asks=[(1_000, ONE)])
-    own = street.sell(0, 1, 10_000_000)
+    street = Street("binance-spot", money=600, bids=[(-2_000, ONE)], asks=[(1_000, ONE)])
+    own = street.sell(0, -1_000, 10_000_000)  # 599 USDT would do, if it could meet that
     with pytest.raises(Refusal) as refused:
         street.market(0, 1, 10_000_000)
     assert refused.value.kind is RefusalKind.BALANCE

@@ -438,6 +438,12 @@ def test_a_fill_is_told_alike_everywhere(client):
     assert btc["positionAmt"] == "0.100" and account["totalWalletBalance"] == balance["balance"]
 
 
+def test_an_account_does_not_trade_with_itself(client):
+    bid, _ = cover(client, client, quantity="0.100")
+    found = client.signed("GET", ORDER, symbol="BTCUSDT", orderId=bid["orderId"])
+    assert (found["status"], found["executedQty"]) == ("EXPIRED_IN_MATCH", "0.000")
+
+
 def test_a_position_can_be_reduced_only_by_what_it_is(client):
     client.place(type="MARKET", price=None, timeInForce=None, quantity="0.050")
     assert client.place(reduceOnly="true").error == (400, -2022)

@@ -353,8 +353,29 @@ def test_funding_is_told_as_a_balance_alone():
             assert message["a"]["P"] == [] and message["a"]["B"][0]["a"] == "USDT"
             _, lines = await web.signed("GET", "/fapi/v1/income", incomeType="FUNDING_FEE")
             assert float(lines[-1]["income"]) < 0  # a long pays a positive rate
+            history = await web.get("/fapi/v1/fundingRate?symbol=BTCUSDT")
+            assert history[-1]["fundingRate"] == "0.00010000"
 
     run(test, funding_s=1)
+
+
+def test_a_liquidation_is_told_as_the_venues_own_order():
+    async def test(box, web):
+        async with web.open(f"/private/ws?listenKey={await web.listen_key()}") as ws:
+            await web.signed("POST", "/fapi/v1/order", **web.bid(newClientOrderId="mine"))
+            order = web.bid(type="MARKET", quantity="1.000")
+            del order["price"], order["timeInForce"]
+            await web.signed("POST", "/fapi/v1/order", **order)
+            wallet = web.account.wallets["usdm"]
+            wallet.add("USDT", 100 * 10**8 - wallet.balances["USDT"])  # a hundred are left
+            told = []
+            while not told or told[-1]["X"] != "FILLED" or told[-1]["o"] != "LIQUIDATION":
+                told.append((await event(ws, "ORDER_TRADE_UPDATE"))["o"])
+            assert told[-1]["c"].startswith("autoclose-") and told[-1]["R"]
+            assert ("mine", "CANCELED") in {(each["c"], each["X"]) for each in told}
+            assert (await web.signed("GET", "/fapi/v3/positionRisk"))[1] == []
+
+    run(test)
 
 
 # -- request sockets

@@ -411,3 +411,24 @@ def test_two_clients_at_once_lose_nothing():
                 assert len(await client.futures_get_open_orders()) == 10
 
     run(test)
+
+
+@pytest.mark.slow
+def test_the_client_finds_its_streams_again_after_a_restart():
+    async def test(box, n):
+        async with (
+            python_binance(box, n) as (client, streams),
+            listening(streams.futures_user_socket()) as stream,
+        ):
+            await client.futures_create_order(**bid(box, newClientOrderId="before"))
+            await until(stream.recv, lambda m: m.get("e") == "ORDER_TRADE_UPDATE")
+            await box.restart(0.3)
+            await until(stream.recv, lambda m: m.get("e") == "error")
+            await asyncio.sleep(3.0)
+            await client.futures_create_order(**bid(box, newClientOrderId="after"))
+            event = await until(stream.recv, lambda m: m.get("e") == "ORDER_TRADE_UPDATE")
+            assert event["o"]["c"] == "after"
+            names = {each["clientOrderId"] for each in await client.futures_get_open_orders()}
+            assert names == {"before", "after"}
+
+    run(test, seed=3)

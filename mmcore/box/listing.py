@@ -112,14 +112,11 @@ def open_exchange(
         funding_rate=funding_rate,
         band_percent=band_percent,
     )
-    families = dict.fromkeys(venue.partition("-")[0] for venue in venues)
+    families = dict.fromkeys(each.venue.partition("-")[0] for each in floors)
+    keys_seed = "" if random_credentials else str(seed)
     accounts = [
         _account(
-            family,
-            number,
-            floors,
-            balances,
-            _credentials(family, "" if random_credentials else f"{seed}/{number}", address_of),
+            family, number, floors, balances, _credentials(family, number, keys_seed, address_of)
         )
         for family in families
         for number in range(1, accounts_per_venue + 1)
@@ -174,12 +171,14 @@ def _account(
     )
 
 
-def _credentials(family: str, seed: str, address_of: Callable[[str], str] | None) -> Credentials:
+def _credentials(
+    family: str, number: int, seed: str, address_of: Callable[[str], str] | None
+) -> Credentials:
     # The same for the same seed, or such as nobody can know where there is none.
     def draw(what: str, n_bytes: int) -> str:
         if not seed:
             return secrets.token_hex(n_bytes)
-        text = f"{family}/{what}/{seed}".encode()
+        text = f"{family}/{what}/{seed}/{number}".encode()
         return hashlib.blake2b(text, digest_size=n_bytes).hexdigest()
 
     if family == "hyperliquid":

@@ -15,12 +15,15 @@ from ._orders cimport (
     orders_plan,
 )
 from ._rate cimport CRate, rate_free, rate_take
-from ._spec cimport price_ceil, price_floor, price_of, quantity_of
+from ._spec cimport notional, price_ceil, price_floor, price_of, quantity_of
 from ._trader cimport CAccount
 from ._types cimport (
     ASK, BID, GRID_MAX, INVERSE, NO_RATE, NO_ROOM, RQ_AMEND, RQ_CANCEL, RQ_PLACE, SLOTS_MAX, SPOT,
     ST_OK, TIF_IOC, WHY_FLATTEN, WHY_MOVE, WHY_QUOTE, WHY_SURPLUS, Level, Record, Request, Spec,
 )
+
+
+cdef double CLOSE_REACH = 0.005     # of the mid: how far a closing order may go
 
 
 cdef int64_t ring_room(const CRing* r) noexcept nogil:
@@ -274,12 +277,22 @@ cdef int64_t trader_to_close(const CTrader* t) noexcept nogil:
     if s.qty_max and held > s.qty_max:
         held = s.qty_max
     held -= held % s.lot
-    return held if held >= s.qty_min and t.market.book.health == ST_OK else 0
+    if held < s.qty_min or t.market.book.health != ST_OK:
+        return 0
+    # Reduce-only orders are exempt from the least value; on spot there is no such thing.
+    if s.kind == SPOT and notional(s, _mid_tick(t), held) < s.notional_min:
+        return 0
+    return held
+
+
+cdef inline int64_t _mid_tick(const CTrader* t) noexcept nogil:
+    return (t.market.book.bid_tick + t.market.book.ask_tick) // 2
 
 
 cdef void trader_flatten(CTrader* t) noexcept nogil:
     # After the cancels of a stop: whole lots of the position through the touch, immediate or
-    # cancelled, reduce-only, at most 5 % beyond the mid; again at later events until it is off.
+    # cancelled, reduce-only, at most CLOSE_REACH beyond the mid (venues refuse prices that are far
+    # from it); again at later events until it is off.
     cdef const Spec* s = &t.market.spec
     cdef int64_t qty = trader_to_close(t)
     cdef int side = ASK if t.ledger.position > 0 else BID
@@ -290,7 +303,10 @@ cdef void trader_flatten(CTrader* t) noexcept nogil:
         return
     if _free_calls(t, True) < 1 or t.now_ns < t.pause_until_ns:
         return
-    tick = price_floor(s, mid * 0.95) if side == ASK else price_ceil(s, mid * 1.05)
+    if side == ASK:
+        tick = price_floor(s, mid * (1.0 - CLOSE_REACH))
+    else:
+        tick = price_ceil(s, mid * (1.0 + CLOSE_REACH))
     slot = orders_free_slot(t.orders)
     orders_place(t.orders, slot, side, 0, tick, qty, t.now_ns)
     _request(t, RQ_PLACE, &t.orders.slots[slot], WHY_FLATTEN, 0, TIF_IOC)

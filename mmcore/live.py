@@ -297,8 +297,15 @@ class LiveDesk(TradingDesk):
         now_ns = self._clock()
         self._tick(now_ns)
         self._flush()
-        settled = all(trader.settled for trader in self._wiring.traders)
-        return settled or now_ns >= self._patience_ns
+        if all(trader.settled for trader in self._wiring.traders):
+            return True
+        if now_ns < self._patience_ns:
+            return False
+        for trader, item in zip(self._wiring.traders, self.instruments, strict=True):
+            if not trader.settled and not trader.n_open:
+                held = item.quantity_text(trader.state()["position"])
+                self.notice("warning", f"{item}: a position of {held} could not be closed")
+        return True
 
     async def verify(self) -> Verification:
         """Cancel at every venue what is still ours, see that nothing is, and compare both sides."""

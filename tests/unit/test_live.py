@@ -16,7 +16,17 @@ from mmcore import live
 from mmcore._pump import Pump
 from mmcore.connect import Connection, Connections
 from mmcore.errors import ExitCode, VenueError
-from mmcore.events import EVENT, RECORD, Flag, Kind, RecordKind, RequestKind, Status
+from mmcore.events import (
+    EVENT,
+    RECORD,
+    Flag,
+    Kind,
+    RecordKind,
+    RejectCode,
+    RequestKind,
+    Status,
+    TimeInForce,
+)
 from mmcore.gateway import (
     AccountState,
     Balance,
@@ -123,7 +133,9 @@ class SmallVenue:
             key = (int(request["slot"]), int(request["generation"]))
             kind = RequestKind(request["kind"])
             row["kind"], row["ts_local_ns"] = ANSWERS[kind], time.time_ns() - 5_000_000
-            if kind == RequestKind.PLACE:
+            if request["tif"] == TimeInForce.IOC:  # there is never anybody to take
+                row["kind"], row["code"] = Kind.EXPIRED, RejectCode.NO_LIQUIDITY
+            elif kind == RequestKind.PLACE:
                 assert key not in self.orders
                 self.n_placed += 1
                 self.orders[key] = {
@@ -136,7 +148,7 @@ class SmallVenue:
             else:
                 del self.orders[key]
             self.sink.rows(row)
-            if kind == RequestKind.PLACE and self.n_placed % 3 == 0:
+            if key in self.orders and kind == RequestKind.PLACE and self.n_placed % 3 == 0:
                 self._fill(key)
 
     def _fill(self, key: tuple[int, int]) -> None:
@@ -483,6 +495,18 @@ def test_the_loss_stop_names_limit_loss_and_position(tmp_path: Path) -> None:
     ending = stage.play(10.0)
     assert ending.exit_code == ExitCode.SAFETY
     assert "max_loss 5 USDT" in ending.cause and "BTC open" in ending.cause
+
+
+def test_a_position_that_cannot_be_closed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "FLATTEN_NS", 300_000_000)
+    stage = Stage(tmp_path, (plan("bybit-linear", "BTCUSDT", flatten_at_stop=True),))
+    (venue,) = stage.venues.values()
+    venue.positions[0] = 250
+    stage.play(0.5)
+    said = [text for _, text in stage.said.notices]
+    assert any("could not be closed" in text for text in said), said
 
 
 def test_two_sided_quotes_live_as_well(tmp_path: Path) -> None:

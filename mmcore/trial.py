@@ -151,4 +151,4 @@ def _known(order: Sent) -> bool:
     return order.over or order.acked
 
 
-__all__ = ["RECOVERY_S", "Contract", "Trial"]
+__all__ = ["Contract", "Trial"]

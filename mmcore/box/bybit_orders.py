@@ -63,11 +63,17 @@ class Books:
             "/v5/account/transaction-log": self.transactions,
         }
 
+    @property
+    def shift_ns(self) -> int:
+        """How far the shown clock stands from the one that stamps what happens."""
+        return self.market.clock.offset_ns
+
     # -- orders
 
     def order_row(self, order: Order) -> Row:
         """An order as these lists have it."""
-        return order_message(order, self.desk.by_floor[order.floor].listed, self.rejected)
+        listed = self.desk.by_floor[order.floor].listed
+        return order_message(order, listed, self.rejected, self.shift_ns)
 
     def realtime(self, account: Account, params: Params) -> Answer:
         """``/v5/order/realtime``: open orders; closed ones by id, or the last 500."""
@@ -96,7 +102,7 @@ class Books:
         orders = [
             order
             for order in _closed(account, floors)
-            if begin <= order.created_ns // NS_PER_MS <= until
+            if begin <= (order.created_ns + self.shift_ns) // NS_PER_MS <= until
         ]
         return self._orders(category, orders, params)
 
@@ -136,7 +142,8 @@ class Books:
             events = [e for e in events if isinstance(e, Fill) and e.order.id == number]
         elif link:
             events = [e for e in events if isinstance(e, Fill) and e.order.client_id == link]
-        events = [e for e in events if begin <= e.ts_ns // NS_PER_MS <= until]
+        shift_ns = self.shift_ns
+        events = [e for e in events if begin <= (e.ts_ns + shift_ns) // NS_PER_MS <= until]
         events.sort(key=_event_key, reverse=True)
         page, cursor = _cut(events, params, _event_key, most=100, default=50)
         return _page(category, [self.execution_row(each) for each in page], cursor)
@@ -145,10 +152,11 @@ class Books:
         """A fill or a funding payment as these lists have it."""
         if isinstance(event, Payment):
             listed = self.desk.by_floor[event.floor].listed
-            return funding(event, listed, self.market.seq_of(event.floor, 0))
+            return funding(event, listed, self.market.seq_of(event.floor, 0), self.shift_ns)
         floor = event.order.floor
         listed = self.desk.by_floor[floor].listed
-        return execution(event, listed, self.market.seq_of(floor, event.trade_id))
+        count = self.market.seq_of(floor, event.trade_id)
+        return execution(event, listed, count, self.shift_ns)
 
     # -- positions
 
@@ -167,10 +175,8 @@ class Books:
                 continue
             if not params.get("symbol") and not account.position(floor).qty:
                 continue
-            newest = floor.last_trade_id
-            rows.append(
-                position_row(account, floor, place.listed, self.market.seq_of(floor, newest))
-            )
+            number = self.market.seq_of(floor, floor.last_trade_id)
+            rows.append(position_row(account, floor, place.listed, number, self.shift_ns))
         return _page(category, rows, "")
 
     # -- transactions
@@ -213,7 +219,7 @@ class Books:
             "symbol": floor.symbol,
             "category": self.desk.by_floor[floor].category,
             "side": "",
-            "transactionTime": stamp(ts_ns),
+            "transactionTime": stamp(ts_ns + self.shift_ns),
             "type": "TRADE",
             "qty": "",
             "size": "",

@@ -167,8 +167,10 @@ class Private:
         if event.fill is not None:
             count = self.market.seq_of(order.floor, event.fill.trade_id)
             category, listed = place.category, place.listed
-            burst.add("execution", category, execution(event.fill, listed, count))
-            burst.add("execution.fast", category, execution_fast(event.fill, listed, count))
+            shift_ns = self.books.shift_ns
+            fast = execution_fast(event.fill, listed, count, shift_ns)
+            burst.add("execution", category, execution(event.fill, listed, count, shift_ns))
+            burst.add("execution.fast", category, fast)
         burst.orders.setdefault(place.category, {})[order.id] = self.books.order_row(order)
         if place.category == LINEAR:
             burst.floors[order.floor] = None
@@ -182,7 +184,8 @@ class Private:
         burst = self._burst(name)
         for payment in fresh:
             listed = self.desk.by_floor[payment.floor].listed
-            entry = funding(payment, listed, self.market.seq_of(payment.floor, 0))
+            count = self.market.seq_of(payment.floor, 0)
+            entry = funding(payment, listed, count, self.books.shift_ns)
             burst.add("execution", LINEAR, entry)
         burst.floors.update(dict.fromkeys(floor for floor in event.floors if not floor.spot))
         burst.wallet = True
@@ -214,9 +217,8 @@ class Private:
 
     def _position(self, account: Account, floor: Floor) -> dict[str, Any]:
         listed = self.desk.by_floor[floor].listed
-        return position_message(
-            account, floor, listed, self.market.seq_of(floor, floor.last_trade_id)
-        )
+        count = self.market.seq_of(floor, floor.last_trade_id)
+        return position_message(account, floor, listed, count, self.books.shift_ns)
 
     def _push(
         self, watchers: list[Watcher], kind: str, category: str, entries: list[dict[str, Any]]

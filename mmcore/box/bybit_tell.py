@@ -59,10 +59,11 @@ def ending(order: Order) -> tuple[str, str]:
     return ENDINGS[order.ending.name]
 
 
-def order_message(order: Order, listed: Listing, rejected: str) -> Message:
+def order_message(order: Order, listed: Listing, rejected: str, shift_ns: int = 0) -> Message:
     """An order as ``/v5/order/realtime`` and the order topic have it.
 
-    Contracts carry ``tpslMode`` and spot orders do not: clients tell them apart by it.
+    Contracts carry ``tpslMode`` and spot orders do not: clients tell them apart by it.  Here as
+    below, shift_ns: how far the clock that the venue shows stands from the one of the exchange.
     """
     cancel_type, reason = ending(order)
     left = order.left if order.open else 0
@@ -112,8 +113,8 @@ def order_message(order: Order, listed: Listing, rejected: str) -> Message:
         "smpGroup": 0,
         "smpOrderId": "",
         "feeCurrency": "",
-        "createdTime": stamp(order.created_ns),
-        "updatedTime": stamp(order.updated_ns),
+        "createdTime": stamp(order.created_ns + shift_ns),
+        "updatedTime": stamp(order.updated_ns + shift_ns),
     }
     if listed.category == LINEAR:
         message["tpslMode"] = ""
@@ -135,7 +136,7 @@ def _closed(fill: Fill) -> int:
     return min(fill.qty, abs(before)) if before * fill.order.side < 0 else 0
 
 
-def execution(fill: Fill, listed: Listing, seq: int) -> Message:
+def execution(fill: Fill, listed: Listing, seq: int, shift_ns: int = 0) -> Message:
     """A fill as ``/v5/execution/list`` and the execution topic have it."""
     order = fill.order
     contract = listed.category == LINEAR
@@ -165,7 +166,7 @@ def execution(fill: Fill, listed: Listing, seq: int) -> Message:
         "orderType": "Market" if order.market else "Limit",
         "stopOrderType": "UNKNOWN" if contract else "",
         "side": SIDE_NAMES[order.side],
-        "execTime": stamp(fill.ts_ns),
+        "execTime": stamp(fill.ts_ns + shift_ns),
         "isLeverage": "0",
         "isMaker": fill.maker,
         "seq": seq,
@@ -177,7 +178,7 @@ def execution(fill: Fill, listed: Listing, seq: int) -> Message:
     }
 
 
-def execution_fast(fill: Fill, listed: Listing, seq: int) -> Message:
+def execution_fast(fill: Fill, listed: Listing, seq: int, shift_ns: int = 0) -> Message:
     """The short form of the fast topic: a maker's own id is left out, as Bybit does."""
     order = fill.order
     return {
@@ -190,12 +191,12 @@ def execution_fast(fill: Fill, listed: Listing, seq: int) -> Message:
         "isMaker": fill.maker,
         "orderLinkId": "" if fill.maker else order.client_id,
         "side": SIDE_NAMES[order.side],
-        "execTime": stamp(fill.ts_ns),
+        "execTime": stamp(fill.ts_ns + shift_ns),
         "seq": seq,
     }
 
 
-def funding(payment: Payment, listed: Listing, seq: int) -> Message:
+def funding(payment: Payment, listed: Listing, seq: int, shift_ns: int = 0) -> Message:
     """A funding payment as an execution: a positive fee was paid."""
     units = abs(payment.qty)
     return {
@@ -223,7 +224,7 @@ def funding(payment: Payment, listed: Listing, seq: int) -> Message:
         "orderType": "UNKNOWN",
         "stopOrderType": "UNKNOWN",
         "side": SIDE_NAMES[1 if payment.qty > 0 else -1],
-        "execTime": stamp(payment.ts_ns),
+        "execTime": stamp(payment.ts_ns + shift_ns),
         "isLeverage": "0",
         "isMaker": False,
         "seq": seq,
@@ -241,7 +242,9 @@ def price_text(quanta: int, listed: Listing) -> str:
     return decimal(round(Fraction(quanta * 10**decimals, 10**8)), decimals, strip=listed.strip)
 
 
-def position_message(account: Account, floor: Floor, listed: Listing, seq: int) -> Message:
+def position_message(
+    account: Account, floor: Floor, listed: Listing, seq: int, shift_ns: int = 0
+) -> Message:
     """A position as the position topic has it; :func:`position_row` is REST's form."""
     held = account.position(floor)
     units = held.qty
@@ -272,8 +275,8 @@ def position_message(account: Account, floor: Floor, listed: Listing, seq: int) 
         "curRealisedPnl": money(held.realised),
         "cumRealisedPnl": money(held.realised),
         "sessionAvgPrice": "",
-        "createdTime": stamp(held.updated_ns),
-        "updatedTime": stamp(held.updated_ns),
+        "createdTime": stamp(held.updated_ns + shift_ns),
+        "updatedTime": stamp(held.updated_ns + shift_ns),
         "tpslMode": "Full",
         "liqPrice": ratio(Fraction(liquidation), listed.price_decimals) if liquidation else "",
         "bustPrice": "",
@@ -293,9 +296,11 @@ def _margins(held: Position) -> tuple[int, int]:
     return -(-abs(held.notional) // held.leverage), held.maintenance_margin
 
 
-def position_row(account: Account, floor: Floor, listed: Listing, seq: int) -> Message:
+def position_row(
+    account: Account, floor: Floor, listed: Listing, seq: int, shift_ns: int = 0
+) -> Message:
     """A position as ``/v5/position/list`` has it."""
-    row = position_message(account, floor, listed, seq)
+    row = position_message(account, floor, listed, seq, shift_ns)
     entry = row.pop("entryPrice")
     return {**row, "avgPrice": entry}
 

@@ -60,6 +60,18 @@ def test_time_is_the_shown_clock(caller):
     assert answer["time"] // 1000 == int(answer["result"]["timeSecond"])
 
 
+def test_what_happens_is_stamped_by_the_shown_clock(caller):
+    caller.box.clock.jump(60_000_000_000)
+    before = caller.box.clock.now_ns() // 10**6
+    caller.place(orderType="Market", timeInForce="IOC", price="", orderLinkId="jumped")
+    (row, *_) = caller.orders(orderLinkId="jumped")
+    assert before <= int(row["createdTime"]) <= before + 5000
+    params = {"category": "linear", "symbol": "BTCUSDT", "startTime": str(before)}
+    rows = caller.get("/v5/execution/list", **params)["result"]["list"]
+    assert {row["orderLinkId"] for row in rows} == {"jumped"}
+    assert caller.get("/v5/order/history", **params)["result"]["list"]
+
+
 def test_the_book_is_the_floors(caller):
     floor = caller.dialect.desk.places["linear", "BTCUSDT"].floor
     book = caller.public("/v5/market/orderbook", category="linear", symbol="BTCUSDT", limit="3")

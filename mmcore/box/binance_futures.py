@@ -8,6 +8,9 @@ from typing import Any
 
 import orjson
 
+from mmcore.events import TimeInForce
+
+from . import checks
 from .accounts import Account
 from .binance_access import Access
 from .binance_desk import Ask, Desk, Route
@@ -26,7 +29,7 @@ from .binance_orders import (
 )
 from .binance_terms import USDM_AMENDS_MAX, Terms, fixed, money_text
 from .binance_words import Params, Refused
-from .orders import Ending, Fill, Order, Refusal, RefusalKind
+from .orders import Ending, Fill, NewOrder, Order, Refusal, RefusalKind
 
 BATCH_MAX = 5
 CANCELS_MAX = 10
@@ -87,6 +90,8 @@ class Futures:
 
     def _place(self, account: Account, params: Params, now_ns: int) -> dict[str, Any]:
         wanted = read_usdm(self.desk, account, params)
+        if wanted.new.tif is TimeInForce.FOK:
+            self._whole(account, wanted.new, now_ns)
         try:
             order = self.desk.exchange.place(account, wanted.new, now_ns)
         except Refusal as refusal:
@@ -97,6 +102,13 @@ class Futures:
         if "gtd" in order.extra and order.open:
             heapq.heappush(self._dated, (order.extra["gtd"], order.id, order))
         return usdm_answer(self.desk, order, fresh=wanted.response == "ACK")
+
+    def _whole(self, account: Account, new: NewOrder, now_ns: int) -> None:
+        """Refuse what could not be filled whole, so that there never was such an order."""
+        self.desk.exchange.advance(now_ns)
+        got, _ = checks.sweep(account, new.floor, new.side, new.tick, new.qty)
+        if got < new.qty:
+            raise Refused(-5021)
 
     def _accepted_late(self, refusal: Refusal) -> Order | None:
         """The order of a post-only refusal, where the venue says so on the stream only."""

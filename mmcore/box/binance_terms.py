@@ -248,7 +248,6 @@ class Terms:
             "stepSize": padded(item.lot, 8),
         }
         band = Decimal(self.floor.band_percent or NO_BAND) / 100
-        up, down = fixed(1 + band, 4), fixed(max(1 - band, Decimal(0)), 4)
         return [
             {
                 "filterType": "PRICE_FILTER",
@@ -258,12 +257,13 @@ class Terms:
             },
             {"filterType": "LOT_SIZE", **lot},
             {"filterType": "MARKET_LOT_SIZE", **lot},
+            # Bids may be as low as they like, asks as high.
             {
                 "filterType": "PERCENT_PRICE_BY_SIDE",
-                "bidMultiplierUp": up,
-                "bidMultiplierDown": down,
-                "askMultiplierUp": up,
-                "askMultiplierDown": down,
+                "bidMultiplierUp": fixed(1 + band, 4),
+                "bidMultiplierDown": "0.0001",
+                "askMultiplierUp": fixed(1 + Decimal(NO_BAND) / 100, 4),
+                "askMultiplierDown": fixed(max(1 - band, Decimal(0)), 4),
                 "avgPriceMins": 5,
             },
             {

@@ -92,6 +92,10 @@ TEXTS: Mapping[int, str] = {
     -4164: "Order's notional must be no smaller than {notional} (unless you choose reduce only).",
     -4165: "Maximum time interval is {days} days.",
     -4171: "No need to change multi-assets mode.",
+    -5021: (
+        "Due to the order could not be filled immediately, the FOK order has been rejected. "
+        "The order will not be recorded in the order history"
+    ),
     -5022: (
         "Due to the order could not be executed as maker, the Post Only order will be rejected. "
         "The order will not be recorded in the order history"

@@ -182,6 +182,8 @@ def test_an_order_is_accepted_and_can_be_found(client):
         ({"price": "0.01"}, -4013),
         ({"price": "99999999.9"}, -4002),
         ({"price": "price"}, -1100),
+        ({"price": "90000"}, -4016),
+        ({"price": "30000", "side": "SELL"}, -4024),
         ({"newClientOrderId": "x" * 37}, -4015),
         ({"newClientOrderId": "a b"}, -4015),
         ({"reduceOnly": "true"}, -2022),
@@ -234,9 +236,14 @@ def test_a_post_only_order_may_expire_late_instead():
     assert found["status"] == "EXPIRED"
 
 
-def test_fill_or_kill_expires_whole(client):
-    answer = client.place(timeInForce="FOK", newOrderRespType="RESULT")
-    assert (answer["status"], answer["executedQty"]) == ("EXPIRED", "0.000")
+def test_fill_or_kill_is_filled_whole_or_never_was(client):
+    whole = client.place(timeInForce="FOK", newOrderRespType="RESULT", price=client.price(100))
+    assert (whole["status"], whole["executedQty"]) == ("FILLED", "0.010")
+    assert client.place(timeInForce="FOK").error == (400, -5021)
+    many = client.place(timeInForce="FOK", quantity="900", price=client.price(1))
+    assert many.error == (400, -5021)
+    found = client.signed("GET", "/fapi/v1/allOrders", symbol="BTCUSDT").body
+    assert [each["orderId"] for each in found] == [whole["orderId"]]
 
 
 def test_a_client_id_is_unique_among_open_orders(client):

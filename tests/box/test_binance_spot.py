@@ -64,6 +64,7 @@ def test_market_data(client):
         ({"price": "61000.001"}, *failed("PRICE_FILTER")),
         ({"price": "0"}, *failed("PRICE_FILTER")),
         ({"price": "1.123456789"}, -1111, "Parameter 'price' has too much precision."),
+        ({"price": "90000"}, *failed("PERCENT_PRICE_BY_SIDE")),
         ({"quantity": "0.000015"}, *failed("LOT_SIZE")),
         ({"quantity": "99999999"}, *failed("LOT_SIZE")),
         ({"quantity": "0.00001"}, *failed("NOTIONAL")),

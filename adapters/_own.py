@@ -239,10 +239,8 @@ class OwnOrders:
         self.resting(own, tick, qty_total, done, ts_ns=ts_ns)
 
     def hold(self) -> None:
-        """The stream of fills is gone: they are told in the venue's order by the next refill.
-
-        Questions name the fills of one order at a time; a profit is realised by the order in which
-        fills happened.  Not for ever: where no refill comes, late is better than never.
+        """The stream of fills is gone: for a while they wait for the next refill, to be told as they
+        happened, not order by order: profit is realised in that order.
         """
         self._hold_until_ns = self.clock() + HOLD_NS
 
@@ -397,11 +395,9 @@ class OwnOrders:
 
     def _release(self) -> None:
         """Tell what was held back, as it happened."""
-        self._hold_until_ns = 0
-        if self._held:
-            held, self._held = sorted(self._held.values(), key=lambda fill: fill.ts_ns), {}
-            for fill in held:
-                self._fill(fill, self.find(client_id=fill.client_id, venue_id=fill.venue_id))
+        held, self._held, self._hold_until_ns = self._held, {}, 0
+        for fill in sorted(held.values(), key=lambda fill: fill.ts_ns):
+            self._fill(fill, self.find(client_id=fill.client_id, venue_id=fill.venue_id))
 
     # --- inside -----------------------------------------------------------------------------------
 

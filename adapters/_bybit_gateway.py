@@ -34,7 +34,7 @@ from ._bybit_account import Account
 from ._bybit_desk import Desk, pools
 from ._bybit_market import Market
 from ._bybit_private import Private, log_in
-from ._bybit_rest import Rest
+from ._bybit_rest import Rest, understood
 from ._bybit_words import CATEGORIES, CLOCK_CODES, servers
 from ._decode import JsonDecoder, Terms
 from ._own import OwnOrders
@@ -90,15 +90,15 @@ class BybitGateway:
 
     async def prepare(self) -> Prepared:
         """See the protocol."""
-        account = self._account
-        offset = await account.clock()
-        items = await account.instruments()
-        state = None
-        if self._setup.keys is not None:
-            await account.permissions()
-            if self._category == "linear":
-                await account.modes(self._setup.leverage)
-            items = [await account.fees(item) for item in items]
+        account, state = self._account, None
+        with understood("an answer"):
+            offset = await account.clock()
+            items = await account.instruments()
+            if self._setup.keys is not None:
+                await account.permissions()
+                if self._category == "linear":
+                    await account.modes(self._setup.leverage)
+                items = [await account.fees(item) for item in items]
         self._instruments = tuple(items)
         self._terms = {
             item.symbol: Terms(item, number)
@@ -115,25 +115,21 @@ class BybitGateway:
 
     async def account(self) -> AccountState:
         """See the protocol."""
-        try:
-            if self._private is not None:
-                return await self._state()
-            for _ in range(READINGS):
-                # Fills from here on will be told, so none may be in the position already.
-                self._since_ms = self._rest.stamp_ms()
-                state = await self._state()
-                if await self._account.quiet_since(self._since_ms):
-                    break
-        except DecodeError as error:
-            raise VenueError(
-                f"the account cannot be read: {error}", where=self._setup.venue
-            ) from error
+        if self._private is not None:
+            return await self._state()
+        for _ in range(READINGS):
+            # Fills from here on will be told, so none may be in the position already.
+            self._since_ms = self._rest.stamp_ms()
+            state = await self._state()
+            if await self._account.quiet_since(self._since_ms):
+                break
         self._coins = {coin: held.total for coin, held in state.balances.items()}
         return state
 
     async def _state(self) -> AccountState:
-        reading = await self._account.reading(self._terms, self._clock())
-        return await self._account.state(self._terms, reading, self._setup.ids)
+        with understood("the account"):
+            reading = await self._account.reading(self._terms, self._clock())
+            return await self._account.state(self._terms, reading, self._setup.ids)
 
     # --- the streams ------------------------------------------------------------------------------
 
@@ -310,9 +306,12 @@ class BybitGateway:
             if sweep:
                 await asyncio.sleep(SWEEP_S * min(sweep, 5))
             try:
-                reading = await self._account.reading(self._terms, self._clock())
-            except NetworkError:
-                continue
+                with understood("the list of open orders"):
+                    reading = await self._account.reading(self._terms, self._clock())
+            except VenueError as error:
+                if isinstance(error, VenueFault) and error.action is Action.STOP:
+                    raise
+                continue  # it is asked again
             ours = [one for one in reading.news if ids.own(one.client_id)]
             if not ours:
                 return len(seen)
@@ -357,10 +356,11 @@ class BybitGateway:
             while True:
                 await asyncio.sleep(seconds)
                 try:
-                    await work()
+                    with understood("an answer"):
+                        await work()
                 except NetworkError:
                     continue  # the stream's state says it, and it is tried again
-                except (VenueError, DecodeError) as error:
+                except VenueError as error:
                     self._fault(error)
 
         self._spawn(loop())
@@ -410,7 +410,7 @@ class BybitGateway:
             self._spawn(self._measure())
         self._fault(fault)
 
-    def _fault(self, error: Exception) -> None:
+    def _fault(self, error: VenueError) -> None:
         if isinstance(error, VenueFault) and error.action is Action.STOP:
             assert self._sink is not None
             if self._started:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ from pybit._http_manager import generate_signature
 from pybit.unified_trading import HTTP
 from yarl import URL
 
-from mmcore.errors import VenueError
+from mmcore.errors import MmcoreError, VenueError
 from mmcore.gateway import Action, Keys, VenueFault
 
 from ._budget import Budget
@@ -83,6 +84,22 @@ class Writer(HTTP):  # type: ignore[misc]
                 "X-BAPI-RECV-WINDOW": str(self.recv_window),
             }
         return Written(str(method), str(path), payload, headers)
+
+
+@contextmanager
+def understood(what: str) -> Iterator[None]:
+    """Whatever an answer lacks, or has in another form than documented, becomes a VenueError."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError) as error:
+        if isinstance(error, MmcoreError):
+            raise
+        reason = f"{type(error).__name__}: {str(error)[:200]}"
+        raise VenueError(
+            f"{what} cannot be understood ({reason})",
+            where="bybit",
+            todo="tell the developers: Bybit may have changed its answers",
+        ) from error
 
 
 class Rest:
@@ -242,4 +259,4 @@ class Rest:
             await asyncio.sleep(0)
 
 
-__all__ = ["Answer", "Rest", "Writer", "Written"]
+__all__ = ["Answer", "Rest", "Writer", "Written", "understood"]

@@ -188,7 +188,7 @@ class OrderNews:
 
 def order_news(row: Mapping[str, Any], terms: Terms) -> OrderNews:
     """An order of /v5/order/realtime, history or the order topic.  Raises DecodeError."""
-    status = row.get("orderStatus")
+    status = str(row.get("orderStatus"))
     how, code = _ending(status, row)
     limit = row.get("orderType") != "Market"
     return OrderNews(
@@ -215,7 +215,7 @@ _REASONS = {
 }
 
 
-def _ending(status: object, row: Mapping[str, Any]) -> tuple[Kind | None, RejectCode]:
+def _ending(status: str, row: Mapping[str, Any]) -> tuple[Kind | None, RejectCode]:
     if status in OPEN:
         return None, RejectCode.NONE
     if status == "Filled":
@@ -248,7 +248,7 @@ def execution(row: Mapping[str, Any], terms: Terms) -> VenueFill | Funding | Non
 
     Raises DecodeError.
     """
-    kind = row.get("execType", "Trade")
+    kind = str(row.get("execType", "Trade"))
     ts_ns = stamp_ns(row.get("execTime"))
     fee = quanta(row.get("execFee"), "fee")
     if kind == "Funding":

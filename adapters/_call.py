@@ -130,7 +130,8 @@ class Pending:
 
     def answer(self, key: Any, answer: Any) -> bool:
         """False for an answer that nobody waits for (any more)."""
-        entry = self._waiting.pop(key, None)
+        # A venue may send anything as an id, even what cannot be a key.
+        entry = self._waiting.pop(key, None) if isinstance(key, (str, int)) else None
         if entry is None:
             return False
         entry[2].cancel()

@@ -41,7 +41,7 @@ class _Bybit(JsonDecoder):
 
     def _depth(self, message: Mapping[str, Any], data: Mapping[str, Any], ts_local_ns: int) -> Rows:
         terms = self.book_of(data.get("s"))
-        form = message.get("type")
+        form = str(message.get("type"))
         with terms.naming():
             if form not in {"snapshot", "delta"}:
                 raise DecodeError(f"type {form!r} is neither snapshot nor delta")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import uvloop
 
 from mmcore._book import Book
 from mmcore._engine import Account, Market, Ring, Trader
@@ -213,7 +214,8 @@ def run(
             assert shop.errors == []
             return shop
 
-    return asyncio.run(main())
+    # Live runs on uvloop; anything else has to do as well.
+    return uvloop.run(main()) if venue == "bybit-linear" else asyncio.run(main())
 
 
 async def even(box: Box, shop: Shop) -> None:
@@ -416,6 +418,7 @@ def test_the_books_agree_after_a_few_seconds_of_quoting(venue: str):
     run(play, venue, quoting=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("venue", CLASSES)
 def test_the_vendors_own_sockets_tell_the_same(venue: str):
     async def play(box: Box, shop: Shop) -> None:
@@ -474,7 +477,6 @@ def test_within_the_limits_of_the_base_tier(venue: str):
         await even(box, shop)
         late = [text for text in shop.notices if "10006" in text]
         assert late == [], "the venue had to say that it was too much"
-        print(shop.n_requests, shop.n_answers, shop.gateway.health())
 
     run(play, venue, quoting=True, scale=1.0)
 

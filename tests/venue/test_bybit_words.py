@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmcore.adapters import _bybit_words as words
 from mmcore.adapters._budget import Budget
+from mmcore.adapters._bybit_account import Account
 from mmcore.adapters._bybit_desk import Desk, pools
+from mmcore.adapters._bybit_market import DEPTH, Market
+from mmcore.adapters._bybit_private import Private
 from mmcore.adapters._bybit_rest import Rest, Writer
 from mmcore.adapters._decode import Terms
 from mmcore.adapters._own import OwnOrders, VenueFill
@@ -239,3 +244,92 @@ def test_the_writer_signs_what_is_sent_and_shows_nothing():
 
 def test_the_decoder_names_its_gateway():
     assert callable(BybitLinear.gateway)
+
+
+# --- anything at all ------------------------------------------------------------------------------
+
+FRAMES = [
+    {"topic": "order.linear", "creationTime": 1, "data": [{**ORDER, "category": "linear"}]},
+    {"topic": "execution.linear", "data": [{
+        "category": "linear", "symbol": "BTCUSDT", "execId": "0ab1bdf7-4219-438b-b30a-32ec863018f7",
+        "orderId": "v", "orderLinkId": "c", "side": "Buy", "execPrice": "100.5", "execQty": "0.001",
+        "execFee": "0.01", "feeCurrency": "USDT", "execType": "Trade", "isMaker": True,
+        "leavesQty": "0.002", "execTime": "1700000000000",
+    }]},
+    {"topic": f"orderbook.{DEPTH}.BTCUSDT", "type": "snapshot", "ts": 1700000000000, "data": {
+        "s": "BTCUSDT", "b": [["100.5", "0.001"]], "a": [["100.6", "0.002"]], "u": 5, "seq": 9}},
+    {"topic": "publicTrade.BTCUSDT", "type": "snapshot", "ts": 1700000000000, "data": [{
+        "T": 1700000000000, "s": "BTCUSDT", "S": "Buy", "v": "0.001", "p": "100.5",
+        "i": "0ab1bdf7-4219-438b-b30a-32ec863018f7"}]},
+    {"reqId": "m1", "retCode": 0, "op": "order.create-batch", "data": {"list": [{"orderId": "1"}]},
+     "retExtInfo": {"list": [{"code": 0}, {"code": 110001, "msg": "?"}]}, "header": {}},
+    {"success": True, "op": "subscribe", "req_id": "p1"},
+]  # fmt: skip
+ODD = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=9),
+    st.lists(st.none(), max_size=3), st.dictionaries(st.text(max_size=3), st.none(), max_size=2),
+)  # fmt: skip
+
+
+def spoilt(data: st.DataObject) -> bytes:
+    """One of the frames with something replaced, removed, added or cut off."""
+    frame = json.loads(json.dumps(data.draw(st.sampled_from(FRAMES))))
+    for _ in range(data.draw(st.integers(0, 3))):
+        place: Any = frame
+        for _ in range(data.draw(st.integers(0, 3))):
+            inner = [v for v in (place.values() if isinstance(place, dict) else place)
+                     if isinstance(v, dict | list) and v]  # fmt: skip
+            if inner:
+                place = data.draw(st.sampled_from(inner))
+        keys = sorted(place) if isinstance(place, dict) else range(len(place))
+        key = data.draw(st.sampled_from(list(keys)))
+        if data.draw(st.booleans()):
+            place[key] = data.draw(ODD)
+        elif isinstance(place, dict) and len(place) > 1:
+            del place[key]
+    text = json.dumps(frame).encode()
+    return text[: data.draw(st.integers(0, len(text)))] if data.draw(st.booleans()) else text
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_no_frame_does_more_than_start_its_stream_anew(data: st.DataObject):
+    frame = spoilt(data)
+
+    async def main() -> None:
+        rows: list[Any] = []
+        budget = Budget(pools("linear"), lambda: 1)
+        rest = Rest("http://127.0.0.1", Keys("k", "s"), budget, lambda: 1)
+        own = OwnOrders(IDS, {0: BTC}, rows.append, lambda: 1)
+        desk = Desk("linear", {0: BTC}, own, rest, spawn=close, on_fault=lambda _: None)
+        private = Private(
+            Account("bybit-linear", "linear", ["BTCUSDT"], rest), {"BTCUSDT": BTC}, own, desk,
+            emit=rows.append, raw=lambda *_: None, notice=lambda _: None, clock=lambda: 1,
+            since_ms=0, logs_in=True,
+        )  # fmt: skip
+        market = Market(
+            BybitLinear([BTC.item]), linear=True, emit=rows.append, raw=lambda *_: None,
+            notice=lambda _: None, clock=lambda: 1,
+        )  # fmt: skip
+        owns = [own.placing(request(slot)) for slot in range(2)]
+        desk.pending.add(
+            "m1",
+            lambda answer: desk._answered(
+                RequestKind.PLACE, "create-batch", owns, answer, answer.get("data")
+            ),
+            lambda _: None,
+        )
+        with suppress(DecodeError, json.JSONDecodeError):
+            private.on_frame(frame, 1)
+        market.on_frame(frame, 1)
+        with suppress(json.JSONDecodeError):
+            message = json.loads(frame)
+            if isinstance(message, dict):
+                desk.hear(message)
+        desk.pending.lost("the end")
+
+    asyncio.run(main())
+
+
+def close(work: Any) -> None:
+    work.close()

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from mmcore.events import EVENT, REQUEST, Flag, Kind, PaidCode, RejectCode, RequestKind
 from mmcore.gateway import ClientIds, Rows, VenueOrder
@@ -160,7 +159,7 @@ class OwnOrders:
         self._held: dict[tuple[int, int, int], VenueFill] = {}  # until they can be put in order
         self._hold_until_ns = 0
         self._odd_fees: set[str] = set()
-        self._rows: list[Rows] = []
+        self._rows: list[tuple[int, ...]] = []
 
     # --- requests ---------------------------------------------------------------------------------
 
@@ -239,8 +238,9 @@ class OwnOrders:
         self.resting(own, tick, qty_total, done, ts_ns=ts_ns)
 
     def hold(self) -> None:
-        """The stream of fills is gone: for a while they wait for the next refill, to be told as they
-        happened, not order by order: profit is realised in that order.
+        """The stream of fills is gone: for a while they wait for the next refill.
+
+        So they are told as they happened, not order by order: profit is realised in that order.
         """
         self._hold_until_ns = self.clock() + HOLD_NS
 
@@ -583,19 +583,22 @@ class OwnOrders:
         """Quanta of the coin in one unit."""
         return max(QUANTA_PER_ONE // self.terms[instrument].item.qty_per_one, 1)
 
-    def _row(self, kind: Kind, instrument: int, ts_ns: int, **fields: Any) -> None:
-        row: npt.NDArray[np.void] = np.zeros(1, EVENT)
-        row["kind"], row["flags"], row["instrument"] = kind, BOTH, instrument
-        row["ts_venue_ns"], row["ts_local_ns"] = ts_ns, self.clock()
-        for name, value in fields.items():
-            row[name] = value
-        self._rows.append(row)
+    def _row(
+        self, kind: Kind, instrument: int, ts_ns: int, *, side: int = 0, flags: int = BOTH,
+        code: int = 0, slot: int = 0, generation: int = 0, seq: int = 0, aux: int = 0,
+        tick: int = 0, qty: int = 0,
+    ) -> None:  # fmt: skip
+        # As EVENT has its fields; levels (n_bids, n_asks) belong to depth alone.
+        self._rows.append((
+            kind, side, flags, code, instrument, 0, 0, slot, generation, ts_ns, self.clock(), seq,
+            aux, tick, qty,
+        ))  # fmt: skip
 
     def _flush(self) -> None:
         """Out with the rows, after everything is in order: the engine may answer at once."""
         if self._rows:
             rows, self._rows = self._rows, []
-            self.emit(rows[0] if len(rows) == 1 else np.concatenate(rows))
+            self.emit(np.array(rows, EVENT))
 
 
 __all__ = ["ORPHAN_SLOT", "Own", "OwnOrders", "VenueFill"]

@@ -1,5 +1,7 @@
 """The Bybit gateways and the venue contract."""
 
+from dataclasses import replace
+
 import pytest
 
 from mmcore.testing import VenueContract
@@ -12,3 +14,19 @@ class TestLinear(VenueContract):
 @pytest.mark.slow
 class TestSpot(VenueContract):
     venue = "bybit-spot"
+
+
+@pytest.mark.slow
+class TestLinearOverRest(VenueContract):
+    venue = "bybit-linear"
+
+    def gateway(self, setup):
+        return super().gateway(replace(setup, order_entry="rest"))
+
+
+@pytest.mark.slow
+class TestLinearWithTheClientsStreams(VenueContract):
+    venue = "bybit-linear"
+
+    def gateway(self, setup):
+        return super().gateway(replace(setup, stream="client"))

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +54,23 @@ ACTIONS = {
     RequestKind.CANCEL: cancel_action,
 }
 
-Pair = tuple[Own, dict[str, Any], int]  # the order, what goes out for it, and units that asks for
+
+class Sent(NamedTuple):
+    """One item of an action.
+
+    wire: what goes out for the order.  tick, size: what that asks for.  sent_ns: of the request, so
+    that an answer that comes after the order has moved on is not taken for the next one's.
+    """
+
+    own: Own
+    wire: dict[str, Any]
+    tick: int
+    size: int
+    sent_ns: int
+
+    def current(self, op: RequestKind) -> bool:
+        """Whether the order still waits for this answer."""
+        return self.own.op is op and self.own.sent_ns == self.sent_ns
 
 
 class Desk:
@@ -100,21 +116,21 @@ class Desk:
         """REQUEST rows of one step; see `Gateway.send`."""
         for call in by_call(requests):
             op = RequestKind(int(call["kind"][0]))
-            pairs = [pair for row in call if (pair := self._pair(op, row)) is not None]
-            alo = [pair for pair in pairs if pair[0].tif == TimeInForce.GTX]
-            others = [pair for pair in pairs if pair[0].tif != TimeInForce.GTX]
-            for group in (pairs,) if op is RequestKind.CANCEL else (alo, others):
+            items = [item for row in call if (item := self._item_of(op, row)) is not None]
+            alo = [item for item in items if item.own.tif == TimeInForce.GTX]
+            others = [item for item in items if item.own.tif != TimeInForce.GTX]
+            for group in (items,) if op is RequestKind.CANCEL else (alo, others):
                 for start in range(0, len(group), BATCH):
                     self._submit(op, group[start : start + BATCH])
 
-    def _pair(self, op: RequestKind, row: np.void) -> Pair | None:
+    def _item_of(self, op: RequestKind, row: np.void) -> Sent | None:
         number = int(row["instrument"])
         asset = self._assets[number]
         own: Own | None
         if op is RequestKind.CANCEL:
             own = self.own.cancelling(row)
             wire = {"asset": asset, "cloid": cloid(own.client_id)} if own else {}
-            return (own, wire, 0) if own else None
+            return Sent(own, wire, own.tick, 0, own.sent_ns) if own else None
         own = self.own.placing(row) if op is RequestKind.PLACE else self.own.amending(row)
         if own is None:
             return None
@@ -123,7 +139,8 @@ class Desk:
         # What filled since the engine decided is not asked for again.
         qty = own.total if placing else own.op_total - own.done
         if own.tif not in TIFS or qty <= 0:
-            self._spawn(self._refuse_later([(own, {}, 0)], op, RejectCode.OTHER))
+            refused = Sent(own, {}, tick, qty, own.sent_ns)
+            self._spawn(self._refuse_later([refused], op, RejectCode.OTHER))
             return None
         wire = order_wire(
             self._terms[number].item, asset, own.client_id, side=own.side, tick=tick, qty=qty,
@@ -131,64 +148,66 @@ class Desk:
         )  # fmt: skip
         if placing:
             self._chains.of(own.client_id).born_ms = self._rest.now_ms()
-            return own, wire, qty
+            return Sent(own, wire, tick, qty, own.sent_ns)
         chain = self._chains.of(own.client_id)
         last = chain.last
         chain.modified = last.oid if last else ""
-        return own, {"oid": int(last.oid) if last else cloid(own.client_id), "order": wire}, qty
+        modified = {"oid": int(last.oid) if last else cloid(own.client_id), "order": wire}
+        return Sent(own, modified, tick, qty, own.sent_ns)
 
-    async def _refuse_later(self, pairs: Sequence[Pair], op: RequestKind, code: RejectCode) -> None:
+    async def _refuse_later(self, items: Sequence[Sent], op: RequestKind, code: RejectCode) -> None:
         """Rows are not told from within `send`."""
-        for own, _, _ in pairs:
-            self.own.refused(own, op, code)
+        for item in items:
+            if item.current(op):
+                self.own.refused(item.own, op, code)
 
-    def _submit(self, op: RequestKind, pairs: list[Pair]) -> None:
+    def _submit(self, op: RequestKind, items: list[Sent]) -> None:
         cancels = op is RequestKind.CANCEL
-        if not self._rest.quota.take(len(pairs), cancels):
-            self._spawn(self._refuse_later(pairs, op, RejectCode.RATE))
+        if not self._rest.quota.take(len(items), cancels):
+            self._spawn(self._refuse_later(items, op, RejectCode.RATE))
             return
         wait_s = self._rest.budget.take(MESSAGE, cancels) if self._socket else 0.0
-        if wait_s == 0.0 and self._post(op, pairs, again=True):
+        if wait_s == 0.0 and self._post(op, items, again=True):
             return
-        self._spawn(self._later(op, pairs, wait_s))
+        self._spawn(self._later(op, items, wait_s))
 
-    def _post(self, op: RequestKind, pairs: list[Pair], *, again: bool) -> bool:
+    def _post(self, op: RequestKind, items: list[Sent], *, again: bool) -> bool:
         """Over the socket; False, and nothing sent, where it cannot take it."""
         if self._socket is None or len(self._pending) >= POSTS_MAX:
             return False
         key = next(self._keys)
-        payload = self._signer.payload(ACTIONS[op]([wire for _, wire, _ in pairs]))
+        payload = self._signer.payload(ACTIONS[op]([item.wire for item in items]))
         request = {"type": "action", "payload": payload}
         frame = orjson.dumps({"method": "post", "id": key, "request": request})
         if not self._socket(frame):
             return False
         self._pending.add(
             key,
-            partial(self._answered, op, pairs, again),
-            partial(self._failed, op, pairs),
+            partial(self._answered, op, items, again),
+            partial(self._failed, op, items),
         )
         return True
 
-    async def _later(self, op: RequestKind, pairs: list[Pair], wait_s: float) -> None:
+    async def _later(self, op: RequestKind, items: list[Sent], wait_s: float) -> None:
         """What could not leave at once."""
         cancels = op is RequestKind.CANCEL
         if wait_s > PATIENCE_S and not cancels:
-            await self._refuse_later(pairs, op, RejectCode.RATE)
+            await self._refuse_later(items, op, RejectCode.RATE)
             return
         if wait_s > 0.0:
             await self._rest.budget.acquire(MESSAGE, cancels)
-            if self._post(op, pairs, again=True):
+            if self._post(op, items, again=True):
                 return
-        await self._over_rest(op, pairs, again=True)
+        await self._over_rest(op, items, again=True)
 
-    async def _over_rest(self, op: RequestKind, pairs: list[Pair], *, again: bool) -> None:
-        payload = self._signer.payload(ACTIONS[op]([wire for _, wire, _ in pairs]))
+    async def _over_rest(self, op: RequestKind, items: list[Sent], *, again: bool) -> None:
+        payload = self._signer.payload(ACTIONS[op]([item.wire for item in items]))
         try:
-            answer = await self._rest.act(payload, len(pairs), cancel=op is RequestKind.CANCEL)
+            answer = await self._rest.act(payload, len(items), cancel=op is RequestKind.CANCEL)
         except VenueError as error:
-            self._failed(op, pairs, error)
+            self._failed(op, items, error)
         else:
-            self._outcome(op, pairs, answer, again)
+            self._outcome(op, items, answer, again)
 
     # --- answers ----------------------------------------------------------------------------------
 
@@ -201,46 +220,47 @@ class Desk:
         self._pending.lost(f"the connection went down ({why})")
         self.own.hold()
 
-    def _answered(self, op: RequestKind, pairs: list[Pair], again: bool, response: Any) -> None:
+    def _answered(self, op: RequestKind, items: list[Sent], again: bool, response: Any) -> None:
         said = response if isinstance(response, dict) else {}
         if said.get("type") == "action":
-            self._outcome(op, pairs, said.get("payload"), again)
+            self._outcome(op, items, said.get("payload"), again)
             return
         text = str(said.get("payload"))
         meaning = meaning_of(text)
         if meaning.reject is RejectCode.RATE:
-            self._outcome(op, pairs, {"status": "err", "response": text}, again)
+            self._outcome(op, items, {"status": "err", "response": text}, again)
         else:
-            self._failed(op, pairs, OutcomeUnknown(f"the venue answered {text[:200]!r}"))
+            self._failed(op, items, OutcomeUnknown(f"the venue answered {text[:200]!r}"))
 
-    def _outcome(self, op: RequestKind, pairs: list[Pair], answer: Any, again: bool) -> None:
+    def _outcome(self, op: RequestKind, items: list[Sent], answer: Any, again: bool) -> None:
         try:
-            items = items_of(answer, len(pairs))
+            outcomes = items_of(answer, len(items))
         except DecodeError as error:
-            self._failed(op, pairs, OutcomeUnknown(f"an answer that cannot be read ({error})"))
+            self._failed(op, items, OutcomeUnknown(f"an answer that cannot be read ({error})"))
             return
-        if again and items[0].error.startswith("Invalid nonce"):
+        if again and outcomes[0].error.startswith("Invalid nonce"):
             self._signer.jump()
-            if not self._post(op, pairs, again=False):
-                self._spawn(self._over_rest(op, pairs, again=False))
+            if not self._post(op, items, again=False):
+                self._spawn(self._over_rest(op, items, again=False))
             return
-        for (own, _, size), item in zip(pairs, items, strict=True):
-            self._item(op, own, size, item)
+        for item, outcome in zip(items, outcomes, strict=True):
+            self._item(op, item, outcome)
 
-    def _item(self, op: RequestKind, own: Own, size: int, item: Item) -> None:
+    def _item(self, op: RequestKind, sent: Sent, item: Item) -> None:
+        own, size = sent.own, sent.size
         if item.error:
-            self._refused(op, own, item.error)
+            if sent.current(op):
+                self._refused(op, own, item.error)
         elif op is RequestKind.CANCEL:
             self.own.ended(own, Kind.CANCELLED, RejectCode.NONE, None)  # how far, the stream says
         elif item.oid:
-            tick = own.tick if op is RequestKind.PLACE else own.op_tick
             done = self._terms[own.instrument].qty(item.done) if item.done else 0
             word = "open" if not item.done else "filled" if done >= size else "iocCanceled"
             self._heard(
                 own,
                 OrderNews(
-                    own.instrument, own.client_id, item.oid, own.side, tick, size, size - done,
-                    word, 0,
+                    own.instrument, own.client_id, item.oid, own.side, sent.tick, size,
+                    size - done, word, 0,
                 ),
                 asked=False,
             )  # fmt: skip
@@ -266,8 +286,11 @@ class Desk:
                 )
             )  # fmt: skip
 
-    def _failed(self, op: RequestKind, pairs: Sequence[Pair], error: MmcoreError) -> None:
-        for own, _, _ in pairs:
+    def _failed(self, op: RequestKind, items: Sequence[Sent], error: MmcoreError) -> None:
+        for item in items:
+            own = item.own
+            if not item.current(op):
+                continue
             if isinstance(error, NotSent):
                 self.own.refused(own, op, RejectCode.OTHER)
             elif isinstance(error, VenueFault):
@@ -372,7 +395,9 @@ class Desk:
             self._on_fault(error)  # the order itself is asked for again, later
 
     async def _ask_leg(self, own: Own, leg: Leg) -> None:
-        answer = await self._rest.info("orderStatus", user=self._signer.account, oid=int(leg.oid))
+        answer = await self._rest.info(
+            "orderStatus", urgent=True, user=self._signer.account, oid=int(leg.oid)
+        )
         news = self._coins.status(answer)
         if news is not None and not news.open:
             self._heard(own, news, asked=False)
@@ -403,7 +428,9 @@ class Desk:
 
     async def _ask(self, own: Own) -> None:
         user, name = self._signer.account, cloid(own.client_id)
-        news = self._coins.status(await self._rest.info("orderStatus", user=user, oid=name))
+        news = self._coins.status(
+            await self._rest.info("orderStatus", urgent=True, user=user, oid=name)
+        )
         if news is None:
             self.own.absent(own)
             return
@@ -427,7 +454,7 @@ class Desk:
     async def refill(self) -> None:
         """Read orders and fills after the private stream was away; see `OwnOrders.refill`."""
         asked_ns = self._clock()
-        news = await self.open_orders()
+        news = await self.open_orders(urgent=True)
         self.fills(await self._read_fills(self._read_ms - OVERLAP_MS))
         orders = []
         for each in news:
@@ -458,8 +485,8 @@ class Desk:
         user, rows, end_ms = self._signer.account, [], None
         for _ in range(PAGES_MAX):
             page = await self._rest.info(
-                "userFillsByTime", user=user, startTime=max(begin_ms, 0), endTime=end_ms,
-                aggregateByTime=False,
+                "userFillsByTime", urgent=True, user=user, startTime=max(begin_ms, 0),
+                endTime=end_ms, aggregateByTime=False,
             )  # fmt: skip
             if not isinstance(page, list):
                 raise VenueError("userFillsByTime is not a list", where=self._rest.venue)

@@ -32,7 +32,7 @@ WEIGHTS: Mapping[str, int] = dict.fromkeys(
 WEIGHT = 20
 # Weight is of the address of this machine; messages are those on sockets.
 POOLS = {
-    "weight": Pool(1_200, 60.0, burst=600, reserve=150),
+    "weight": Pool(1_200, 60.0, burst=600, reserve=300),
     "messages": Pool(2_000, 60.0, burst=200, reserve=200),
 }
 QUOTA_LOW = 200  # requests of the account that only cancels may use

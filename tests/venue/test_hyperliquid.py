@@ -403,6 +403,26 @@ def test_an_unknown_outcome_is_asked_for_and_nothing_is_sent_twice():
     run(story)
 
 
+def test_a_late_answer_is_not_taken_for_the_next_ones():
+    async def story(box):
+        async with trading(box) as trader:
+            order = trader.place(BID, trader.away(BID, 30), trader.size())
+            await trader.live(order)
+            box.faults.apply(do=Do.LATE_ACK, where="call:amend", venue=VENUE, ms=100)
+            trader.amend(order, trader.away(BID, 31), trader.size())
+            await trader.live(order)  # its stream is ahead of the answer
+            box.faults.apply(do=Do.DELAY, where="call:amend", venue=VENUE, ms=250)
+            wanted = trader.away(BID, 32)
+            trader.amend(order, wanted, trader.size())
+            await asyncio.sleep(0.18)
+            assert order.state == "amend"
+            await trader.live(order)
+            assert order.tick == wanted
+            await settle(box, trader)
+
+    run(story)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["order", "amend", "cancel"])
 @pytest.mark.parametrize("do", [Do.DROP, Do.LOST_ACK])

@@ -7,6 +7,8 @@ from typing import Any
 
 from .binance_access import Access
 from .binance_books import Aggregate, Numbers, Prints, Snapshot
+from .binance_candles import Candles
+from .binance_candles import usdm_weight as candles_weight
 from .binance_desk import FUNDING_POOL, Ask, Desk, Route
 from .binance_terms import Terms, fixed, money_text
 from .binance_words import INTEGER_PATTERN, Params, Refused
@@ -55,6 +57,7 @@ class MarketData:
         self.numbers = {floor: Numbers(floor) for floor in desk.by_floor}
         self.prints = {floor: Prints(floor.trades) for floor in desk.by_floor}
         self.days = {floor: Day(floor) for floor in desk.by_floor}
+        self.candles = Candles(desk, self.days)
         self.fundings = Fundings()
 
     def routes(self) -> Mapping[tuple[str, str], Route]:
@@ -71,6 +74,7 @@ class MarketData:
             "trades": Route(self.trades, weight=5, word="trades"),
             "historicalTrades": Route(self.trades, weight=20, word="trades"),
             "aggTrades": Route(self.agg_trades, weight=20, word="trades"),
+            "klines": Route(self.candles.answer, weight=candles_weight, word="prices"),
             "premiumIndex": Route(self.premium_index, ALL, either(1, 10), word="prices"),
             "fundingRate": Route(self.funding_rate, weight=0, pool=FUNDING_POOL),
             "openInterest": Route(self.open_interest),
@@ -92,6 +96,7 @@ class MarketData:
             "trades": Route(self.trades, weight=25, word="trades"),
             "historicalTrades": Route(self.trades, weight=25, word="trades"),
             "aggTrades": Route(self.agg_trades, weight=4, word="trades"),
+            "klines": Route(self.candles.answer, weight=2, word="prices"),
             "avgPrice": Route(self.average_price, weight=2, word="prices"),
             "ticker/24hr": Route(self.day_ticker, ALL, either(2, 80), word="prices"),
             "ticker/bookTicker": Route(self.book_ticker, ALL, either(2, 4), word="prices"),
@@ -115,6 +120,7 @@ class MarketData:
         if self.desk.spot:
             names |= {"trades.recent": "trades", "trades.aggregate": "aggTrades"}
             names |= {"avgPrice": "avgPrice", "trades.historical": "historicalTrades"}
+            names |= {"klines": "klines"}
         return {method: routes["GET", prefix + name] for method, name in names.items()}
 
     def ping(self, ask: Ask) -> Any:

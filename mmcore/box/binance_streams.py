@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 import orjson
 
 from .binance_books import Aggregate, Cursor
+from .binance_candles import INTERVALS
 from .binance_desk import Desk
 from .binance_market import MarketData, rate_text
 from .binance_terms import Terms, money_text
@@ -27,6 +28,8 @@ RPI = re.compile(r"rpiDepth(?:@(?P<ms>500)ms)?")
 TRADE = re.compile(r"trade")
 AGGREGATE = re.compile(r"aggTrade")
 MARK = re.compile(r"markPrice(?P<second>@1s)?")
+CANDLE = re.compile(rf"kline_(?P<interval>{'|'.join(INTERVALS)})")
+CANDLE_MS = {"usdm": 250, "spot": 1_000}
 TICKER = re.compile(r"ticker")
 MINI = re.compile(r"miniTicker")
 DAY_MS = {"usdm": 2_000, "spot": 1_000}
@@ -60,6 +63,7 @@ class Feed:
     word: str
     every_ns: int = 0
     levels: int = 0
+    interval: str = ""
     due_ns: int = 0
     cursor: Cursor | None = None
     told: dict[Terms, Any] = field(default_factory=dict)
@@ -80,10 +84,11 @@ KINDS: Mapping[str, tuple[re.Pattern[str], Category, str]] = {
     "trade": (TRADE, "public", "trades"),
     "aggregate": (AGGREGATE, "market", "trades"),
     "mark": (MARK, "market", "mark"),
+    "candle": (CANDLE, "market", "trades"),
     "day": (TICKER, "market", "best"),
     "mini": (MINI, "market", "best"),
 }
-SPOT_KINDS = frozenset({"depth", "best", "trade", "aggregate", "day", "mini"})
+SPOT_KINDS = frozenset({"depth", "best", "trade", "aggregate", "candle", "day", "mini"})
 OF_ALL = frozenset({"best", "mark", "day", "mini"})  # kinds that have a stream of every symbol
 
 
@@ -100,6 +105,7 @@ class Hub:
             "partial": self._partial,
             "best": self._best,
             "mark": self._mark,
+            "candle": self._candle,
             "day": self._day,
             "mini": self._day,
         }
@@ -154,6 +160,9 @@ class Hub:
             feed.levels = int(parts.get("levels") or 0)
             feed.kind = "partial" if feed.levels else feed.kind
             feed.cursor = Cursor(self.data.numbers[feed.terms[0].floor])
+        elif feed.kind == "candle":
+            feed.every_ns = CANDLE_MS[self.desk.market] * MS
+            feed.interval = str(parts["interval"])
         elif feed.kind in {"day", "mini"}:
             feed.every_ns = DAY_MS[self.desk.market] * MS
         elif feed.kind == "mark":
@@ -236,6 +245,12 @@ class Hub:
 
     def _day(self, feed: Feed) -> None:
         self._each(feed, self._mini_event if feed.kind == "mini" else self._day_event)
+
+    def _candle(self, feed: Feed) -> None:
+        now_ns = self.desk.box.clock.engine_ns()
+        event = self.data.candles.event(feed.terms[0], feed.interval, now_ns)
+        if event is not None:
+            feed.say(event)
 
     def _mini_event(self, terms: Terms) -> dict[str, Any]:
         figures = self.data.day_figures(terms)

@@ -45,6 +45,7 @@ TEXTS: Mapping[int, str] = {
     -1115: "Invalid timeInForce.",
     -1116: "Invalid orderType.",
     -1117: "Invalid side.",
+    -1120: "Invalid interval.",
     -1121: "Invalid symbol.",
     -1125: "This listenKey does not exist.",
     -1127: "More than {hours} hours between startTime and endTime.",
@@ -330,6 +331,7 @@ def has_decimals(value: Decimal) -> int:
 __all__ = [
     "CLIENT_ID_PATTERN",
     "DECIMAL_PATTERN",
+    "INT64_MAX",
     "INTEGER_PATTERN",
     "RECV_WINDOW_LONG",
     "SPOT_BALANCE",

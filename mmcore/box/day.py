@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .floor import Floor
 from .orders import Trade
@@ -13,15 +13,34 @@ MINUTES = 24 * 60
 
 
 @dataclass(slots=True)
-class _Minute:
+class Minute:
+    """Prints of one minute, or of several: prices in ticks, quantities in units, values in quanta.
+
+    bought_qty, bought_value: of those whose aggressor bought.
+    """
+
     begin_ns: int
     first: int
     high: int
     low: int
+    last: int
     first_id: int
+    last_id: int
     n: int = 0
     qty: int = 0
     value: int = 0
+    bought_qty: int = 0
+    bought_value: int = 0
+
+    def add(self, other: Minute) -> None:
+        """Take in what came after."""
+        self.high, self.low = max(self.high, other.high), min(self.low, other.low)
+        self.last, self.last_id = other.last, other.last_id
+        self.n += other.n
+        self.qty += other.qty
+        self.value += other.value
+        self.bought_qty += other.bought_qty
+        self.bought_value += other.bought_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +72,7 @@ class Day:
         self.last = 0
         self.rising = True
         self.direction = "ZeroPlusTick"
-        self._minutes: deque[_Minute] = deque()
+        self._minutes: deque[Minute] = deque()
         for trade in floor.trades:
             self.add(trade)
 
@@ -66,18 +85,32 @@ class Day:
             self.direction = "ZeroPlusTick" if self.rising else "ZeroMinusTick"
         self.last = trade.tick
         begin_ns = trade.ts_ns // MINUTE_NS * MINUTE_NS
+        value = self.floor.notional(trade.tick, trade.qty)
+        bought = (trade.qty, value) if trade.side > 0 else (0, 0)
+        tick = trade.tick
+        one = Minute(
+            begin_ns, tick, tick, tick, tick, trade.id, trade.id, 1, trade.qty, value, *bought
+        )
         minutes = self._minutes
-        if not minutes or minutes[-1].begin_ns < begin_ns:
-            minutes.append(_Minute(begin_ns, trade.tick, trade.tick, trade.tick, trade.id))
-        minute = minutes[-1]
-        minute.high = max(minute.high, trade.tick)
-        minute.low = min(minute.low, trade.tick)
-        minute.n += 1
-        minute.qty += trade.qty
-        minute.value += self.floor.notional(trade.tick, trade.qty)
+        if minutes and minutes[-1].begin_ns >= begin_ns:
+            minutes[-1].add(one)
+        else:
+            minutes.append(one)
         while minutes[0].begin_ns <= begin_ns - MINUTES * MINUTE_NS:
             minutes.popleft()
         return self.direction
+
+    def spans(self, minutes: int) -> list[Minute]:
+        """Prints by so many minutes, spans that begin at whole ones of them; oldest first."""
+        found: list[Minute] = []
+        span_ns = minutes * MINUTE_NS
+        for minute in self._minutes:
+            begin_ns = minute.begin_ns // span_ns * span_ns
+            if found and found[-1].begin_ns == begin_ns:
+                found[-1].add(minute)
+            else:
+                found.append(replace(minute, begin_ns=begin_ns))
+        return found
 
     def figures(self) -> DayFigures:
         """Of the minutes that are remembered."""
@@ -100,4 +133,4 @@ class Day:
         )
 
 
-__all__ = ["Day", "DayFigures"]
+__all__ = ["MINUTE_NS", "Day", "DayFigures", "Minute"]

@@ -575,6 +575,19 @@ def test_figures_of_a_day(client, root):
     assert len(client.public(f"{root}/ticker/24hr").body) == 2
 
 
+@pytest.mark.parametrize("root", ["/fapi/v1", "/api/v3"])
+def test_candles(client, root):
+    asked = {"symbol": "BTCUSDT", "interval": "1m"}
+    minutes = client.public(f"{root}/klines", **asked).body
+    for begin, first, high, low, last, qty, end, *_ in minutes:
+        assert begin % 60_000 == 0 and end == begin + 59_999
+        assert float(low) <= min(float(first), float(last)) <= float(high) and float(qty) > 0
+    (day,) = client.public(f"{root}/klines", symbol="BTCUSDT", interval="1d").body[-1:]
+    assert day[8] <= client.public(f"{root}/ticker/24hr", symbol="BTCUSDT")["count"]
+    assert client.public(f"{root}/klines", symbol="BTCUSDT", interval="7m").error == (400, -1120)
+    assert client.public(f"{root}/klines", **asked, startTime=2**62).body == []
+
+
 def test_prints_are_told_single_and_gathered(client):
     cover(client, client.peer(), quantity="0.100")
     client.dialect.tick(client.box.clock.now_ns())

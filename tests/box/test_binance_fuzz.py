@@ -25,7 +25,7 @@ NAMES = (
     "goodTillDate", "recvWindow", "limit", "fromId", "startTime", "endTime", "leverage",
     "marginType", "dualSidePosition", "multiAssetsMargin", "countdownTime", "incomeType",
     "cancelReplaceMode", "cancelOrderId", "cancelOrigClientOrderId", "newQty", "quoteOrderQty",
-    "closePosition", "modifyId", "computeCommissionRates", "omitZeroBalances",
+    "interval", "closePosition", "modifyId", "computeCommissionRates", "omitZeroBalances",
 )  # fmt: skip
 # What a route might well be sent, so that the deeper rules are reached too.
 PLAUSIBLE = {

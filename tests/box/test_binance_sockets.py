@@ -235,15 +235,17 @@ def test_too_many_frames_end_a_connection():
 
 def test_spot_prints_and_best_prices():
     async def test(box, web):
-        names = "btcusdt@trade/btcusdt@aggTrade/btcusdt@bookTicker/btcusdt@depth5"
+        names = "btcusdt@trade/btcusdt@aggTrade/btcusdt@bookTicker/btcusdt@depth5/btcusdt@kline_1m"
         async with web.open(f"/stream?streams={names}") as ws:
             seen = {}
-            while len(seen) < 4:
+            while len(seen) < 5:
                 message = await ws.receive_json()
                 seen[message["stream"]] = message["data"]
         assert seen["btcusdt@bookTicker"].keys() == {"u", "s", "b", "B", "a", "A"}
         assert seen["btcusdt@depth5"].keys() == {"lastUpdateId", "bids", "asks"}
         assert {"e", "E", "s", "t", "p", "q", "T", "m", "M"} == seen["btcusdt@trade"].keys()
+        candle = seen["btcusdt@kline_1m"]["k"]
+        assert candle["i"] == "1m" and candle["n"] == candle["L"] - candle["f"] + 1
         assert {"a", "f", "l"} <= seen["btcusdt@aggTrade"].keys()
 
     run(test)

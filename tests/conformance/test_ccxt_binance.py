@@ -54,6 +54,8 @@ def test_futures_markets_and_book():
             assert (await client.fetch_time()) > 0
             ticker = await client.fetch_ticker(PERP)
             assert ticker["low"] <= ticker["last"] <= ticker["high"]
+            candles = await client.fetch_ohlcv(PERP)
+            assert candles[-1][3] <= candles[-1][4] <= candles[-1][2]
             trades = await client.fetch_trades(PERP)
             assert trades[-1]["price"] > 0
             funding = await client.fetch_funding_rate(PERP)

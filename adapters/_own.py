@@ -328,7 +328,7 @@ class OwnOrders:
 
     @property
     def n_in_doubt(self) -> int:
-        """Orders that the venue is being asked for now."""
+        """Orders that the venue is being asked about."""
         return sum(own.asking and own.n_asked > 0 for own in self.live.values())
 
     def unresolved(self, now_ns: int) -> list[Own]:

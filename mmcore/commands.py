@@ -46,10 +46,16 @@ def execute(arguments: Sequence[str]) -> int:
 
 
 def _open_streams() -> None:
-    """Give a process that was started without output (``>&-``, some daemons) the empty one.
+    """Give a process that was started without streams (``>&-``, some daemons) the empty ones.
 
-    Without this, a file of the run could get descriptor 1, and the prints go into it.
+    Without this, a file of the run could get descriptor 1, and the prints go into it; and an event
+    loop that got descriptor 0 would not live.
     """
+    if sys.stdin is None:
+        empty = os.open(os.devnull, os.O_RDONLY)
+        if empty != 0:
+            os.dup2(empty, 0)
+            os.close(empty)
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:
             empty = os.open(os.devnull, os.O_WRONLY)

@@ -197,7 +197,7 @@ class Prepared:
 class Health:
     """How a gateway is, for the screen: ages in ns, shares 0 to 1, counts since the start.
 
-    n_unknown: orders whose fate the venue is being asked for now.
+    n_unknown: orders whose fate the venue is being asked.
     """
 
     links: Mapping[str, str]  # stream name -> "up", "connecting", "down: why"

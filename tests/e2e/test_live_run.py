@@ -160,7 +160,7 @@ def test_the_journal_knows_what_is_open_and_whose_it_was(done: dict[str, Done]) 
     journal = done["live"].directory / "journal.sqlite"
     assert open_orders(journal) == []
     facts = read_facts(journal)
-    ids = ClientIds(str(facts["client_prefix"]), int(facts["client_epoch"]))  # type: ignore[arg-type]
+    ids = ClientIds(str(facts["client_prefix"]), int(str(facts["client_epoch"])))
     kept = json.loads((done["live"].folder / "runs" / "installation.json").read_text())
     assert (kept["prefix"], kept["epoch"]) == (ids.prefix, ids.epoch)
     assert facts["environment"] == "loopback" and facts["bybit-linear.position.BTCUSDT"] == 0

@@ -14,19 +14,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mmcore.events import EVENT, REQUEST, Flag, Kind, PaidCode, RejectCode, RequestKind
+from mmcore.events import REQUEST, Flag, Kind, RejectCode, RequestKind
 from mmcore.gateway import ClientIds, Rows, VenueOrder
-from mmcore.instrument import QUANTA_PER_ONE
 
 from ._decode import Terms
+from ._own_rows import ORPHAN_SLOT, Own, Tale, VenueFill
 
 SECOND = 1_000_000_000
-ORPHAN_SLOT = 0xFFFF  # of fills whose order no slot of this start stands for
 PAST_MAX = 20_000  # ended orders remembered, for news that comes late
 HOLD_NS = 15 * SECOND  # at most, fills wait for a reading of all of them
 TRADES_MAX = 200_000  # trade ids remembered
@@ -41,81 +39,7 @@ _SIDE, _TIF, _INSTRUMENT, _SLOT, _GENERATION, _REDUCE_ONLY, _TICK, _QTY, _DONE =
     ("side", "tif", "instrument", "slot", "generation", "reduce_only", "tick", "qty", "done"),
 )
 
-BOTH = int(Flag.EXCH | Flag.LOCAL)
-LAST, MAKER = int(Flag.LAST), int(Flag.MAKER)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VenueFill:
-    """One fill as a venue tells it.
-
-    client_id, venue_id: of the order, either may be "".  trade_id: unique with instrument and side.
-    fee: quanta of fee_asset, negative for a rebate.  done: filled of the order in all, None where
-    the venue does not say.  last: nothing of the order is left.  forced: the venue's own doing (a
-    liquidation), booked whatever order it names.  ts_ns: the venue's time.
-    """
-
-    instrument: int
-    client_id: str
-    venue_id: str
-    side: int
-    trade_id: int
-    tick: int
-    qty: int
-    fee: int
-    fee_asset: str
-    maker: bool
-    done: int | None = None
-    last: bool = False
-    forced: bool = False
-    ts_ns: int = 0
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class Own:
-    """One order of this start.
-
-    tick, total: as last told by the venue (at first as asked for).  told: filled, as told to the
-    engine.  done: filled, as far as the venue has said.  op: the request in flight; op_tick,
-    op_total: what it asks for; sent_ns: when.  ended: its ending has been told.
-    """
-
-    instrument: int
-    slot: int
-    generation: int
-    client_id: str
-    side: int
-    tick: int
-    total: int
-    tif: int
-    reduce_only: bool
-    sent_ns: int
-    venue_id: str = ""
-    told: int = 0
-    done: int = 0
-    acked: bool = False
-    ended: bool = False
-    op: RequestKind | None = RequestKind.PLACE
-    op_tick: int = 0
-    op_total: int = 0
-    final: tuple[Kind, int, int] | None = None  # how it ended, code, filled in all
-    asking: bool = False
-    ask_ns: int = 0  # not before
-    asked_ns: int = 0  # when the venue was asked last
-    n_asked: int = 0
-    n_absent: int = 0
-    heard_ns: int = 0  # when something about its state was last learnt
-
-    @property
-    def remaining(self) -> int:
-        """As the engine sees it."""
-        return max(self.total - self.told, 0)
-
-    @property
-    def most(self) -> int:
-        """What its total may be, an amend in flight included."""
-        amending = self.op is RequestKind.AMEND
-        return max(self.total, self.op_total) if amending else self.total
+LAST = int(Flag.LAST)
 
 
 class OwnOrders:
@@ -140,10 +64,8 @@ class OwnOrders:
         settle_ns: int = 6 * SECOND,
     ) -> None:
         self.ids = ids
-        self.terms = terms
         self.emit = emit
         self.clock = clock
-        self.notice = notice
         self.answer_ns = answer_ns
         self.settle_ns = settle_ns
         self.live: dict[str, Own] = {}
@@ -155,11 +77,9 @@ class OwnOrders:
         self._by_venue: dict[str, Own] = {}
         self._trades: OrderedDict[tuple[int, int, int], None] = OrderedDict()
         self._strays: OrderedDict[str, list[VenueFill]] = OrderedDict()
-        self._coin_paid: dict[int, int] = {}  # quanta of coin fees not yet told, by instrument
         self._held: dict[tuple[int, int, int], VenueFill] = {}  # until they can be put in order
         self._hold_until_ns = 0
-        self._odd_fees: set[str] = set()
-        self._rows: list[tuple[int, ...]] = []
+        self._tale = Tale(terms, clock, notice)
 
     # --- requests ---------------------------------------------------------------------------------
 
@@ -385,7 +305,7 @@ class OwnOrders:
 
     def coin_dust(self, instrument: int, balance: int) -> None:
         """The coin balance (quanta) before the first order: its part below a unit absorbs fees."""
-        self._coin_paid[instrument] = -(balance % self._coin_unit(instrument))
+        self._tale.coin_dust(instrument, balance)
 
     def _hold(self, fill: VenueFill) -> tuple[int, int, int]:
         key = (fill.instrument, fill.side, fill.trade_id)
@@ -445,7 +365,7 @@ class OwnOrders:
         own.tick, own.total = tick, total
         if own.op is RequestKind.PLACE:
             self._answered(own)
-        self._tell(own, Kind.ACK, ts_ns, tick=own.tick, qty=own.remaining)
+        self._tale.tell(own, Kind.ACK, ts_ns, tick=own.tick, qty=own.remaining)
 
     def _amend(self, own: Own, tick: int, total: int, ts_ns: int) -> None:
         if total <= own.told:  # nothing of it is left: the venue is about to say that it ended
@@ -453,12 +373,12 @@ class OwnOrders:
             return
         own.tick, own.total = tick, total
         self._answered(own)
-        self._tell(own, Kind.AMENDED, ts_ns, tick=tick, qty=own.remaining)
+        self._tale.tell(own, Kind.AMENDED, ts_ns, tick=tick, qty=own.remaining)
 
     def _refuse(self, own: Own, code: RejectCode, ts_ns: int) -> None:
         placing = own.op is RequestKind.PLACE
         self._answered(own)
-        self._tell(own, Kind.REJECT, ts_ns, tick=own.tick, qty=own.remaining, code=int(code))
+        self._tale.tell(own, Kind.REJECT, ts_ns, tick=own.tick, qty=own.remaining, code=int(code))
         if placing or own.remaining == 0:
             self._bury(own)
 
@@ -475,7 +395,7 @@ class OwnOrders:
             self._trades.popitem(last=False)
         if own is None or own.ended:
             self.n_orphans += 1
-            self._tell_fill(fill, own, 0)
+            self._tale.fill(fill, own, 0)
             return True
         if fill.venue_id and not own.venue_id:
             own.venue_id = fill.venue_id
@@ -495,16 +415,16 @@ class OwnOrders:
             own.final = (Kind.FILL, 0, own.told)
         own.heard_ns = self.clock()
         if own.final is None or own.told < own.final[2]:
-            self._tell_fill(fill, own, 0)
+            self._tale.fill(fill, own, 0)
             if own.done > own.told:
                 self._ask(own, ASK_FIRST_NS)
             elif own.op is None:
                 own.asking = False
         elif own.final[0] is Kind.FILL:
-            self._tell_fill(fill, own, LAST)
+            self._tale.fill(fill, own, LAST)
             self._bury(own)
         else:
-            self._tell_fill(fill, own, 0)
+            self._tale.fill(fill, own, 0)
             self._end(own, fill.ts_ns)
 
     def _stray(self, fill: VenueFill) -> None:
@@ -526,7 +446,7 @@ class OwnOrders:
             how, code = Kind.REJECT, int(RejectCode.UNKNOWN_ORDER)
         elif how is Kind.FILL:
             how = Kind.CANCELLED
-        self._tell(own, how, ts_ns, tick=own.tick, qty=remaining, code=code)
+        self._tale.tell(own, how, ts_ns, tick=own.tick, qty=remaining, code=code)
         self._bury(own)
 
     def _bury(self, own: Own) -> None:
@@ -539,66 +459,10 @@ class OwnOrders:
             old = self._past.popitem(last=False)[1]
             self._by_venue.pop(old.venue_id, None)
 
-    # --- rows -------------------------------------------------------------------------------------
-
-    def _tell(self, own: Own, kind: Kind, ts_ns: int, **fields: int) -> None:
-        self._row(
-            kind, own.instrument, ts_ns,
-            slot=own.slot, generation=own.generation, side=own.side, **fields,
-        )  # fmt: skip
-
-    def _tell_fill(self, fill: VenueFill, own: Own | None, flags: int) -> None:
-        slot, generation = (own.slot, own.generation) if own else (ORPHAN_SLOT, 0)
-        item = self.terms[fill.instrument].item
-        settled = fill.fee if fill.fee_asset == item.settle else 0
-        self._row(
-            Kind.FILL, fill.instrument, fill.ts_ns,
-            slot=slot, generation=generation, side=fill.side, tick=fill.tick, qty=fill.qty,
-            aux=settled, seq=fill.trade_id, flags=BOTH | flags | (MAKER if fill.maker else 0),
-        )  # fmt: skip
-        if not fill.fee or fill.fee_asset == item.settle:
-            return
-        if fill.fee_asset == item.base:
-            self._coin_fee(fill)
-        elif fill.fee_asset not in self._odd_fees:
-            self._odd_fees.add(fill.fee_asset)
-            self.notice(
-                f"{item}: fees are taken in {fill.fee_asset}, which mmcore does not convert; "
-                "they are left out of the result"
-            )
-
-    def _coin_fee(self, fill: VenueFill) -> None:
-        """Whole units are told; what is less waits for the next fee (rounded against us)."""
-        unit = self._coin_unit(fill.instrument)
-        paid = self._coin_paid.get(fill.instrument, 0) + fill.fee
-        units = -(-paid // unit)
-        self._coin_paid[fill.instrument] = paid - units * unit
-        if units:
-            self._row(
-                Kind.PAID, fill.instrument, fill.ts_ns, code=int(PaidCode.COIN_FEE),
-                tick=fill.tick, qty=units, seq=fill.trade_id,
-            )  # fmt: skip
-
-    def _coin_unit(self, instrument: int) -> int:
-        """Quanta of the coin in one unit."""
-        return max(QUANTA_PER_ONE // self.terms[instrument].item.qty_per_one, 1)
-
-    def _row(
-        self, kind: Kind, instrument: int, ts_ns: int, *, side: int = 0, flags: int = BOTH,
-        code: int = 0, slot: int = 0, generation: int = 0, seq: int = 0, aux: int = 0,
-        tick: int = 0, qty: int = 0,
-    ) -> None:  # fmt: skip
-        # As EVENT has its fields; levels (n_bids, n_asks) belong to depth alone.
-        self._rows.append((
-            kind, side, flags, code, instrument, 0, 0, slot, generation, ts_ns, self.clock(), seq,
-            aux, tick, qty,
-        ))  # fmt: skip
-
     def _flush(self) -> None:
         """Out with the rows, after everything is in order: the engine may answer at once."""
-        if self._rows:
-            rows, self._rows = self._rows, []
-            self.emit(np.array(rows, EVENT))
+        if self._tale:
+            self.emit(self._tale.take())
 
 
 __all__ = ["ORPHAN_SLOT", "Own", "OwnOrders", "VenueFill"]

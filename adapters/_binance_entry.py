@@ -26,6 +26,7 @@ from ._call import NotSent, Pending
 from ._stream import Heartbeat, Stream
 
 DEADLINE_S = 2.0
+BEAT = Heartbeat("protocol", every_s=5.0, answer_s=3.0)  # of all connections to Binance
 RATE_STATUS = frozenset({418, 429})
 
 Answered = Callable[[Any], None]
@@ -58,7 +59,7 @@ class Entry:
         self.stream = Stream(
             name, rest.hosts.entry,
             on_frame=self._frame, on_up=self._up, on_down=self._down,
-            beat=Heartbeat("protocol", every_s=10.0, answer_s=5.0), clock=clock, rng=rng,
+            beat=BEAT, clock=clock, rng=rng,
             stale_s=0.0,
         )  # fmt: skip
 

@@ -39,13 +39,13 @@ from ._binance_account import Account
 from ._binance_books import Books
 from ._binance_client import ClientStream, Open
 from ._binance_desk import Desk
-from ._binance_entry import Entry
+from ._binance_entry import BEAT, Entry
 from ._binance_requests import Product, Signer
 from ._binance_rest import Rest
 from ._binance_words import OrderNews
 from ._decode import JsonDecoder, Terms
 from ._own import OwnOrders
-from ._stream import Heartbeat, Stream
+from ._stream import Stream
 
 START_S = 15.0
 CLOCK_EVERY_S = 600.0
@@ -217,7 +217,7 @@ class BinanceGateway:
         else:
             stream = Stream(
                 name, url, on_frame=on_frame, on_up=up, on_down=down,
-                beat=Heartbeat("protocol", every_s=10.0, answer_s=5.0), clock=setup.clock,
+                beat=BEAT, clock=setup.clock,
                 rng=self._rng, stale_s=stale_s,
             )  # fmt: skip
         self._streams[part] = stream

@@ -90,11 +90,12 @@ class Account:
         """Orders, positions and balances, now."""
         raise NotImplementedError
 
-    async def open_orders(self, terms: Terms) -> list[VenueOrder]:
-        """Every open order of one instrument, others' too."""
+    async def open_orders(self, terms: Terms, *, urgent: bool = False) -> list[VenueOrder]:
+        """Every open order of one instrument, others' too.  urgent: see `Rest.read`."""
         answer = await self.rest.read(
-            "openOrders", weight=self.open_orders_weight, signed=True, symbol=terms.item.symbol
-        )
+            "openOrders", weight=self.open_orders_weight, signed=True, urgent=urgent,
+            symbol=terms.item.symbol,
+        )  # fmt: skip
         return [open_order(terms, order, self._ids) for order in answer]
 
     async def order(self, terms: Terms, client_id: str) -> OrderNews:

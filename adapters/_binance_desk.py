@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmcore.errors import MmcoreError, VenueError
+from mmcore.errors import MmcoreError, NetworkError, VenueError
 from mmcore.events import Kind, RejectCode, RequestKind, TimeInForce
 from mmcore.gateway import Action, VenueFault, VenueOrder, by_call
 from mmcore.venue import DecodeError
@@ -323,47 +323,54 @@ class Desk:
 
         Raises VenueError when some may remain.
         """
-        deadline = asyncio.get_running_loop().time() + CANCEL_ALL_S
-        cancelled: set[str] = set()
-        while True:
-            left = 0
-            for terms in self._terms.values():
-                orders = await self._account.open_orders(terms)
-                ours = [order.client_id for order in orders if order.own]
-                cancelled.update(ours)
-                left += len(ours)
-                if ours:
-                    await self._cancel(terms, ours)
+        now = asyncio.get_running_loop().time
+        deadline, cancelled, why = now() + CANCEL_ALL_S, set[str](), ""
+        while now() < deadline:
+            try:
+                left = await self._cancel_round(cancelled)
+            except NetworkError as error:
+                left, why = 1, f" ({error.what})"
             coming = sum(own.op is RequestKind.PLACE for own in self.own.live.values())
             if left == 0 and coming == 0:
                 return len(cancelled)
-            if asyncio.get_running_loop().time() > deadline:
-                raise VenueError(
-                    f"{left + coming} own orders may remain open", where=self._account.venue,
-                    done=f"mmcore cancelled {len(cancelled)} and gave up after {CANCEL_ALL_S:g} s",
-                    todo="cancel them on Binance's own page",
-                )  # fmt: skip
             await asyncio.sleep(CANCEL_ROUND_S)
+        raise VenueError(
+            f"own orders may remain open{why}", where=self._account.venue,
+            done=f"mmcore cancelled {len(cancelled)} and gave up after {CANCEL_ALL_S:g} s",
+            todo="cancel them on Binance's own page",
+        )  # fmt: skip
+
+    async def _cancel_round(self, cancelled: set[str]) -> int:
+        """Look at each instrument once; how many own orders were still open."""
+        left = 0
+        for terms in self._terms.values():
+            orders = await self._account.open_orders(terms, urgent=True)
+            ours = [order.client_id for order in orders if order.own]
+            cancelled.update(ours)
+            left += len(ours)
+            await self._cancel(terms, ours)
+        return left
 
     async def _cancel(self, terms: Terms, client_ids: Sequence[str]) -> None:
         """Cancel by id, in the venue's batches; what is gone already is no matter here."""
         size = self._product.batch_sizes.get(RequestKind.CANCEL, 1)
-        for start in range(0, len(client_ids), size):
-            some = list(client_ids[start : start + size])
+        groups = (client_ids[start : start + size] for start in range(0, len(client_ids), size))
+        await asyncio.gather(*(self._cancel_some(terms, list(group)) for group in groups))
+
+    async def _cancel_some(self, terms: Terms, client_ids: list[str]) -> None:
+        single = len(client_ids) == 1
+        symbol, cost = terms.item.symbol, self._product.costs[RequestKind.CANCEL]
+        data = cancel(terms, client_ids[0]) if single else _cancels(symbol, client_ids)
+        async with self._askers:
             try:
-                await self._cancel_some(terms, some)
+                await self._rest.send(
+                    "delete", "order" if single else "batchOrders", cost, data=data, cancel=True,
+                    encoded=not single,
+                )  # fmt: skip
             except (VenueFault, OutcomeUnknown) as error:
                 gone = isinstance(error, VenueFault) and error.reject is RejectCode.UNKNOWN_ORDER
                 if not gone:
                     self._on_fault(error, terms.number)
-
-    async def _cancel_some(self, terms: Terms, client_ids: list[str]) -> None:
-        cost = self._product.costs[RequestKind.CANCEL]
-        if len(client_ids) == 1:
-            data, path = cancel(terms, client_ids[0]), "order"
-        else:
-            data, path = _cancels(terms.item.symbol, client_ids), "batchOrders"
-        await self._rest.send("delete", path, cost, data=data, cancel=True, encoded=path != "order")
 
 
 def _route(verb: str) -> str:

@@ -120,7 +120,6 @@ class Entry:
         if status in RATE_STATUS:
             data = error.get("data")
             until_ms = data.get("retryAfter") if isinstance(data, dict) else None
-            wait_s = 60.0
             if isinstance(until_ms, int):
                 wait_s = max((until_ms - self._rest.now_ms) / 1000, 0.1)
         return refused(

@@ -78,6 +78,7 @@ NO_SUCH_ORDER, NOT_CHANGED = -2013, -5027
 LISTEN_KEY_GONE = -1125
 MODE_IN_USE = frozenset({-4067, -4068})
 IP_BAN, TOO_MANY, FORBIDDEN = 418, 429, 403
+RETRY_MAX_S = 3 * 86_400  # the longest ban there is
 
 
 def rule(code: int, text: str, status: int = 400) -> Meaning:
@@ -122,7 +123,7 @@ def refused_answer(
         code, text = _code(answer), str(answer.get("msg", ""))
     else:
         text = body[:120].decode("utf-8", "replace")
-    return refused(code, text, where=where, status=status, wait_s=_retry_after(headers, status))
+    return refused(code, text, where=where, status=status, wait_s=_retry_after(headers))
 
 
 def refused_item(item: Mapping[str, Any], *, where: str) -> VenueFault | None:
@@ -137,12 +138,10 @@ def _code(item: Mapping[str, Any]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _retry_after(headers: Mapping[str, str], status: int) -> float:
-    """Seconds to stay away: as the venue says, else a minute where it told us to stop."""
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds to stay away, 0 where the venue does not say."""
     said = headers.get("Retry-After", "")
-    if said.isdigit():
-        return float(min(int(said), 3 * 86_400))
-    return 60.0 if status in {IP_BAN, TOO_MANY, FORBIDDEN} else 0.0
+    return float(min(int(said), RETRY_MAX_S)) if said.isdigit() else 0.0
 
 
 __all__ = [

@@ -19,7 +19,8 @@ import aiohttp
 import orjson
 
 from mmcore.errors import VenueError
-from mmcore.gateway import Action, Setup, VenueFault
+from mmcore.events import RejectCode
+from mmcore.gateway import Setup, VenueFault
 
 from ._binance_faults import CLOCK_CODES, refused_answer
 from ._binance_requests import ORDERS_10S, ORDERS_LONG, RECV_WINDOW_MS, WEIGHT
@@ -35,7 +36,7 @@ DEADLINE_S = 3.0  # of an order; readings get longer
 READING_S = 10.0
 CLOCK_TRIES = 3
 CLOSE_S = 3.0
-THROTTLED, TOO_MUCH_WEIGHT, TOO_MANY_ORDERS = -1008, -1003, -1015
+THROTTLED, TOO_MANY_ORDERS = -1008, -1015
 
 FUTURES_POOLS = {
     WEIGHT: Pool(2400, 60.0, burst=1900, reserve=360),
@@ -185,11 +186,12 @@ class Rest:
         self.client.timestamp_offset = self.clock_offset_ns / 1e6
 
     async def read(
-        self, path: str, *, weight: int = 1, signed: bool = False, version: int = 1, **data: str
-    ) -> Any:
-        """GET: a reading, which may be asked again."""
+        self, path: str, *, weight: int = 1, signed: bool = False, version: int = 1,
+        urgent: bool = False, **data: str,
+    ) -> Any:  # fmt: skip
+        """GET: a reading, which may be asked again.  urgent: it may use the cancels' reserve."""
         return await self.send(
-            "get", path, {WEIGHT: weight}, signed=signed, version=version,
+            "get", path, {WEIGHT: weight}, signed=signed, version=version, cancel=urgent,
             deadline_s=READING_S, data=data,
         )  # fmt: skip
 
@@ -232,13 +234,11 @@ class Rest:
 
     def judge(self, fault: VenueFault) -> None:
         """Let a refusal slow us down, whichever way it came."""
-        if fault.action is not Action.WAIT:
-            return
         if fault.code == THROTTLED:
             self.budget.block(ORDERS_10S, 0.2 + 0.6 * self._rng.random(), cancels=False)
         elif fault.code == TOO_MANY_ORDERS:
             self.budget.block(ORDERS_10S, fault.wait_s or 10.0, cancels=False)
-        elif fault.code == TOO_MUCH_WEIGHT or fault.wait_s > 0.0:
+        elif fault.reject is RejectCode.RATE:
             self.budget.block(None, fault.wait_s or 60.0)
 
     def limits(self, entries: object) -> None:

@@ -158,10 +158,7 @@ class OwnOrders:
         self.resting(own, tick, qty_total, done, ts_ns=ts_ns)
 
     def hold(self) -> None:
-        """The stream of fills is gone: for a while they wait for the next refill.
-
-        So they are told as they happened, not order by order: profit is realised in that order.
-        """
+        """The stream is gone: fills wait a while for the next refill, and are told in order."""
         self._hold_until_ns = self.clock() + HOLD_NS
 
     def filled(self, fill: VenueFill, *, again: bool = False) -> bool:
@@ -309,8 +306,7 @@ class OwnOrders:
 
     def _hold(self, fill: VenueFill) -> tuple[int, int, int]:
         key = (fill.instrument, fill.side, fill.trade_id)
-        self._held.pop(key, None)  # a reading that names it again knows its place
-        self._held[key] = fill
+        self._held[key] = self._held.pop(key, fill)  # a reading that names it again knows its place
         return key
 
     def _release(self) -> None:

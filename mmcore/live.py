@@ -301,9 +301,11 @@ class LiveDesk(TradingDesk):
             return True
         if now_ns < self._patience_ns:
             return False
-        for trader, item in zip(self._wiring.traders, self.instruments, strict=True):
-            if not trader.settled and not trader.n_open:
-                held = item.quantity_text(trader.state()["position"])
+        seats = zip(self._wiring.traders, self.instruments, self._plans, strict=True)
+        for trader, item, plan in seats:
+            position = trader.state()["position"]
+            if plan.flatten_at_stop and position and not trader.settled:
+                held = item.quantity_text(position)
                 self.notice("warning", f"{item}: a position of {held} could not be closed")
         return True
 

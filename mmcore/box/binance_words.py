@@ -133,7 +133,7 @@ SYMBOL_PATTERN = r"^[\w\-._&&[^a-z]]{1,50}$"  # as the venue words it
 _DECIMAL = re.compile(DECIMAL_PATTERN, re.ASCII)
 _INTEGER = re.compile(INTEGER_PATTERN, re.ASCII)
 _CLIENT_ID = re.compile(CLIENT_ID_PATTERN, re.ASCII)
-_SYMBOL = re.compile(r"^[A-Z0-9._-]{1,50}$", re.ASCII)
+_SYMBOL = re.compile(r"^[\w.-]{1,50}$")  # some are not ASCII
 INT64_MAX = 2**63 - 1
 
 
@@ -290,7 +290,7 @@ class Params:
         value = self.need(name)
         if value in known:
             return known[value]
-        if not _SYMBOL.match(value):
+        if not _SYMBOL.match(value) or value != value.upper():
             raise Refused(-1100, name=name, pattern=SYMBOL_PATTERN)
         raise Refused(-1121)
 

@@ -161,7 +161,9 @@ def test_an_order_is_accepted_and_can_be_found(client):
     [
         ({"symbol": None}, -1102),
         ({"symbol": "NOPE"}, -1121),
-        ({"symbol": "btc usdt"}, -1100),
+        ({"symbol": "btcusdt"}, -1100),
+        ({"symbol": "BTC USDT"}, -1100),
+        ({"symbol": "\u65b0USDT"}, -1121),
         ({"side": "UP"}, -1117),
         ({"side": None}, -1102),
         ({"type": "STOP_MARKET"}, -4120),

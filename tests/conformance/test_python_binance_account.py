@@ -199,7 +199,7 @@ async def listen(stream, told):
             return
 
 
-@pytest.mark.parametrize("seconds", [1.0, pytest.param(30.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [0.5, pytest.param(30.0, marks=pytest.mark.slow)])
 def test_streams_and_rest_agree(seconds):
     async def test(box, n):
         floor = box.exchange.floor("binance-usdm", "BTCUSDT")
@@ -239,7 +239,7 @@ async def listen_spot(stream, told):
             return told.spot(held)
 
 
-@pytest.mark.parametrize("seconds", [1.0, pytest.param(15.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [0.5, pytest.param(15.0, marks=pytest.mark.slow)])
 def test_spot_streams_and_rest_agree(seconds):
     async def test(box, n):
         floor = box.exchange.floor("binance-spot", "BTCUSDT")

@@ -130,6 +130,15 @@ class Audit:
         said = [*self._orders(state.orders), *self._positions(state), *self._money(state)]
         return Comparison(tuple(said), self.ours())
 
+    def against(self, engine: set[tuple[int, int]]) -> list[str]:
+        """The engine's open orders, by slot and generation, against those of its records."""
+        journal = {(order.slot, order.generation) for order in self._resting.orders.values()}
+        if engine == journal:
+            return []
+        odd = sorted(engine ^ journal)
+        named = ", ".join(self._ids.make(*key) for key in odd[:NAMED_MAX])
+        return [f"{_count(odd)} in the engine or in its journal, and not in both: {named}"]
+
     def ours(self) -> str:
         """Our side in words."""
         n = len(self._resting.orders)

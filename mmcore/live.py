@@ -263,7 +263,11 @@ class LiveDesk(TradingDesk):
         async with asyncio.timeout(VERIFY_S):
             states = await asyncio.gather(*(each.gateway.account() for each in connections))
         self._collect()
-        return audit.compare(merged(states))
+        comparison = audit.compare(merged(states))
+        numbers = [number for each in connections for number in each.numbers]
+        own = [order for n in numbers for order in self._wiring.traders[n].orders.open()]
+        odd = audit.against({(order["slot"], order["generation"]) for order in own})
+        return Comparison((*comparison.differences, *odd), comparison.ours)
 
     def _judge(self, differences: list[str]) -> None:
         if not differences:

@@ -116,6 +116,14 @@ def test_orders_that_only_one_side_knows_are_named(audit: Audit) -> None:
     assert audit.compare(state(order(), other)).differences == ()
 
 
+def test_the_engine_and_its_journal_must_know_the_same_orders(audit: Audit) -> None:
+    place(audit)
+    assert audit.against({(0, 1)}) == []
+    assert audit.against({(0, 1), (4, 2)}) == [
+        f"1 order in the engine or in its journal, and not in both: {IDS.make(4, 2)}"
+    ]
+
+
 def test_an_order_with_another_price_or_size_is_told(audit: Audit) -> None:
     place(audit)
     audit.open_window()

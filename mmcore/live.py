@@ -27,6 +27,7 @@ from .events import EVENT, RECORD, Flag, Kind
 from .gateway import AccountState, Balance, ClientIds
 from .instrument import Instrument
 from .keyring import family_of
+from .logs import log
 from .progress import Level, VenueView
 from .run import Verification
 from .schema import Config, InstrumentConfig
@@ -115,6 +116,10 @@ class LiveDesk(TradingDesk):
             self._apply(rows)
             while self._waiting:
                 self._apply(self._waiting.popleft())
+        except Exception as defect:  # noqa: BLE001 - of ours: the orders must not outlive it
+            log.error("a row could not be applied", exc_info=True)
+            self._waiting.clear()
+            self.fail(MmcoreError(f"a defect of mmcore itself: {type(defect).__name__}: {defect}"))
         finally:
             self._busy = False
 

@@ -457,6 +457,26 @@ def test_a_fatal_error_of_a_gateway_ends_the_run_in_order(tmp_path: Path) -> Non
     assert not venue.orders
 
 
+def test_a_defect_of_ours_cancels_everything_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage = Stage(tmp_path, PLANS[:1])
+    (venue,) = stage.venues.values()
+
+    def confuse() -> None:
+        assert venue.sink is not None
+        rows = np.zeros(1, EVENT)
+        rows["instrument"] = 77
+        venue.sink.rows(rows)
+
+    stage.at = [(0.4, confuse)]
+    ending = stage.play(30.0)
+    assert ending.exit_code == ExitCode.DEFECT
+    assert "a defect of mmcore itself: ValueError: row 0" in ending.cause
+    assert not venue.orders
+    assert "Traceback" in caplog.text
+
+
 def test_a_start_that_fails_ends_with_the_cause(tmp_path: Path) -> None:
     stage = Stage(tmp_path, PLANS[:1])
     (venue,) = stage.venues.values()

@@ -105,11 +105,7 @@ class Asked:
 
 
 class Bybit(Dialect):
-    """Bybit v5.
-
-    ``desk.post_only_acked``, ``books.rejected`` ("Cancelled" or "Rejected") choose between forms
-    that the venue itself has been seen to use.
-    """
+    """Bybit v5.  ``desk.post_only_acked`` says, by category, when post-only orders are refused."""
 
     name = "bybit"
 
@@ -119,10 +115,11 @@ class Bybit(Dialect):
         self.tolls = Tolls(box.limits, clock)
         self.desk = Desk(exchange, race=Race(box))
         self.market = Market(self.desk, clock)
-        self.books = Books(self.desk, self.market)
+        self.books = Books(self.desk, self.market, box.options.rejected_status)
         self.office = Office(self.desk, self.market, clock, box.balances)
         self.public = Public(self.market, clock)
         self.private = Private(self.desk, self.market, self.books, self.office, clock)
+        self.desk.lost = self.private.lost
         self.entry = Entry(self.desk, self.tolls, clock)
         self._lines = 0
 
@@ -177,7 +174,13 @@ class Bybit(Dialect):
             raise no_path()
         payload = request.query.encode() if reads else request.body
         now_ms = self.box.clock.now_ns() // NS_PER_MS
-        account = http_account(self.private.accounts, request.headers, payload, now_ms)
+        account = http_account(
+            self.private.accounts,
+            request.headers,
+            payload,
+            now_ms,
+            lenient=self.box.options.lenient,
+        )
         allow(account, "read" if reads else "trade")
         params = _query(request) if reads else _body(request)
         asked = Asked(path, account, params, self.box.clock.engine_ns())

@@ -27,7 +27,7 @@ from .bybit_words import (
 )
 from .exchange import Exchange
 from .floor import Floor
-from .orders import NewOrder, Order, Refusal, RefusalKind
+from .orders import NewOrder, Order, Refusal, RefusalKind, Status
 
 Params = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -35,6 +35,7 @@ Answer = dict[str, Any]
 BATCH_MAX = {LINEAR: 20, SPOT: 10}
 CANCEL_ALL_MAX = 500
 WALK_LEVELS = 200
+LATE_NS = 2_000_000  # so long after its last fill, a cancel of an order is still acknowledged
 ORDER_TYPES = frozenset({"Limit", "Market"})
 SMP_TYPES = frozenset({"None", "CancelMaker", "CancelTaker", "CancelBoth"})
 MARKET_UNITS = frozenset({"", "baseCoin", "quoteCoin"})
@@ -58,6 +59,7 @@ class Desk:
     post_only_acked: by category, whether a post-only order that would take is acknowledged and
     dies on the order stream (as on linear), or is refused at once.
     race: called with an order before its cancel is looked at; a fault script may let it fill.
+    lost: told of an order whose cancel was acknowledged a moment after it had filled.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Desk:
     ) -> None:
         self.exchange = exchange
         self.race = race
+        self.lost: Callable[[Order], None] | None = None
         self.post_only_acked = {LINEAR: True, SPOT: True}
         self.places: dict[tuple[str, str], Place] = {}
         for floor in exchange.floors:
@@ -197,7 +200,12 @@ class Desk:
         try:
             self.exchange.cancel(account, order, now_ns)
         except Refusal as refusal:
-            raise refused(refusal, category, order) from None
+            # An acknowledgement means no more than that the request was taken on: the cancel that
+            # reaches the matching a moment after the last fill fails there, on the order stream.
+            lately = order.status is Status.FILLED and now_ns - order.updated_ns < LATE_NS
+            if self.lost is None or not lately:
+                raise refused(refusal, category, order) from None
+            self.lost(order)
         return _named(place, order)
 
     def cancel_all(self, account: Account, category: str, params: Params, now_ns: int) -> Answer:

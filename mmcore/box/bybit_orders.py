@@ -44,13 +44,13 @@ T = TypeVar("T")
 class Books:
     """What an account asks about its own orders and money.
 
-    rejected: how an order is called that was accepted and then refused.
+    rejected: how an order is called that was acknowledged and then refused.
     """
 
-    def __init__(self, desk: Desk, market: Market) -> None:
+    def __init__(self, desk: Desk, market: Market, rejected: str = "Cancelled") -> None:
         self.desk = desk
         self.market = market
-        self.rejected = "Cancelled"
+        self.rejected = rejected
         self._log: dict[str, deque[Row]] = {}
         self._written = 0
         self._paid: dict[str, int] = {}

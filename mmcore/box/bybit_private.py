@@ -18,7 +18,7 @@ from .bybit_tell import execution, execution_fast, funding, position_message
 from .bybit_words import EMPTY_CATEGORIES, NS_PER_MS, event_id
 from .clock import Clock
 from .floor import Floor
-from .orders import AccountEvent, Event, OrderEvent
+from .orders import AccountEvent, Event, Order, OrderEvent
 
 CATEGORIES = (LINEAR, SPOT, *sorted(EMPTY_CATEGORIES))
 KINDS = ("order", "execution", "execution.fast", "position")
@@ -175,6 +175,16 @@ class Private:
         if place.category == LINEAR:
             burst.floors[order.floor] = None
         burst.wallet = True
+
+    def lost(self, order: Order) -> None:
+        """A cancel came too late for an order that filled: told once more, with the reason."""
+        name = order.account.name
+        if not self.watchers[name]:
+            return
+        row = {**self.books.order_row(order), "rejectReason": "EC_OrigClOrdIDDoesNotExist"}
+        category = self.desk.by_floor[order.floor].category
+        self.flush()
+        self._burst(name).orders[category] = {order.id: row}
 
     def _hear_account(self, event: AccountEvent) -> None:
         name = event.account.name

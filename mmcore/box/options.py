@@ -17,9 +17,10 @@ class Options:
     currency.  funding_s: seconds between funding stamps, 0 for each venue's own hours.
     listen_key_s: life of a listen key that is not refreshed.  reply_ms: how late an answer on a
     socket is: a client must have begun to wait for it.  late_post_only: Binance futures accept a
-    post-only order that would take, and expire it.  limits_scale: factor on every rate limit.
-    lenient: signatures over percent-decoded text pass too.  random_keys: keys that nobody can
-    know, not those of the seed.  connections_max: open at a time, of all kinds.
+    post-only order that would take, and expire it.  rejected_status: what Bybit calls a post-only
+    order that it acknowledged and then refused, "Cancelled" or "Rejected".  limits_scale: factor
+    on every rate limit.  lenient: signatures over percent-decoded text pass too.  random_keys: keys
+    that nobody can know, not those of the seed.  connections_max: open at a time, of all kinds.
     """
 
     seed: int = 1
@@ -32,6 +33,7 @@ class Options:
     listen_key_s: float = 3600.0
     reply_ms: float = 1.5
     late_post_only: bool = False
+    rejected_status: str = "Cancelled"
     limits_scale: float = 1.0
     lenient: bool = False
     random_keys: bool = False

@@ -534,10 +534,19 @@ def test_a_scripted_race_fills_an_order_before_its_cancel():
         order = caller(box).order(price=place.listed.price(place.floor.best(1)[0] - 300))
         await rest(box, "/v5/order/create", **order)
         target = {key: order[key] for key in ("category", "symbol", "orderLinkId")}
-        answer = await rest(box, "/v5/order/cancel", **target)
-        assert answer["retCode"] == 110001
-        account = box.exchange.accounts_of("bybit")[0]
-        assert account.history[-1].status == "FILLED"
+        async with connect("/v5/private") as peer:
+            await peer.auth()
+            await peer.ask(op="subscribe", args=["order"])
+            answer = await rest(box, "/v5/order/cancel", **target)
+            assert answer["retCode"] == 0  # taken on, and no more than that
+            told = [(await peer.topic("order"))["data"][0] for _ in range(2)]
+            assert [row["orderStatus"] for row in told] == ["Filled", "Filled"]
+            assert [row["rejectReason"] for row in told] == [
+                "EC_NoError", "EC_OrigClOrdIDDoesNotExist",
+            ]  # fmt: skip
+            await asyncio.sleep(0.01)
+            answer = await rest(box, "/v5/order/cancel", **target)
+            assert answer["retCode"] == 110001
 
     run(test)
 

@@ -241,13 +241,14 @@ class Market:
             marks.setdefault(floor.instrument.base, floor.mark)
         return marks
 
-    def seq_of(self, floor: Floor, trade_id: int) -> int:
-        """The sequence number of a print, or of now where it is long gone."""
+    def seq_of(self, floor: Floor, trade_id: int = 0) -> int:
+        """The sequence number of a print, of the oldest known for older ones; 0: of now."""
         tape = self.tapes[floor]
-        for one in reversed(tape.prints):
-            if one.trade.id <= trade_id:
-                return one.seq
-        return seq(tape.place)
+        prints = tape.prints
+        at = trade_id - prints[0].trade.id if prints else 0  # ids rise by one
+        if not trade_id or at >= len(prints):
+            return seq(tape.place)
+        return prints[max(at, 0)].seq
 
 
 def print_row(place: Place, one: Print) -> dict[str, Any]:

@@ -152,7 +152,7 @@ class Books:
         """A fill or a funding payment as these lists have it."""
         if isinstance(event, Payment):
             listed = self.desk.by_floor[event.floor].listed
-            return funding(event, listed, self.market.seq_of(event.floor, 0), self.shift_ns)
+            return funding(event, listed, self.market.seq_of(event.floor), self.shift_ns)
         floor = event.order.floor
         listed = self.desk.by_floor[floor].listed
         count = self.market.seq_of(floor, event.trade_id)
@@ -175,7 +175,7 @@ class Books:
                 continue
             if not params.get("symbol") and not account.position(floor).qty:
                 continue
-            number = self.market.seq_of(floor, floor.last_trade_id)
+            number = self.market.seq_of(floor)
             rows.append(position_row(account, floor, place.listed, number, self.shift_ns))
         return _page(category, rows, "")
 

@@ -194,7 +194,7 @@ class Private:
         burst = self._burst(name)
         for payment in fresh:
             listed = self.desk.by_floor[payment.floor].listed
-            count = self.market.seq_of(payment.floor, 0)
+            count = self.market.seq_of(payment.floor)
             entry = funding(payment, listed, count, self.books.shift_ns)
             burst.add("execution", LINEAR, entry)
         burst.floors.update(dict.fromkeys(floor for floor in event.floors if not floor.spot))
@@ -227,7 +227,7 @@ class Private:
 
     def _position(self, account: Account, floor: Floor) -> dict[str, Any]:
         listed = self.desk.by_floor[floor].listed
-        count = self.market.seq_of(floor, floor.last_trade_id)
+        count = self.market.seq_of(floor)
         return position_message(account, floor, listed, count, self.books.shift_ns)
 
     def _push(

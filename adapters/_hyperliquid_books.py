@@ -18,6 +18,7 @@ from mmcore.venue import DecodeError
 
 from ._decode import JsonDecoder
 
+BELIEVE_NS = 2_000_000_000  # books of an earlier time for so long: the venue's clock was set back
 TRADES_KEPT = 20_000  # ids of prints, against repetition after a subscription
 
 
@@ -37,6 +38,7 @@ class Books:
         self._decoder = decoder
         self._emit, self._notice = emit, notice
         self._terms = {terms.number: terms for terms in decoder.terms}
+        self._older_ns: dict[int, int] = {}  # receive time of the first book that was older
         self._image_ns = dict.fromkeys(self._terms, 0)  # venue's time of the last book
         self._missing = set(self._terms)
         self._held: dict[int, Rows] = {}  # the last books of this connection while shut
@@ -99,17 +101,30 @@ class Books:
 
     def _image(self, rows: Rows) -> None:
         number, stamp = int(rows["instrument"][0]), int(rows["ts_venue_ns"][0])
-        # A book of another server may be older than what the last one showed.
-        if number in self._halted or stamp < self._image_ns[number]:
+        if number in self._halted or (stamp < self._image_ns[number] and self._doubts(rows)):
             return
         if not self._is_open:
             self._held[number] = rows.copy()
             return
         self._image_ns[number] = stamp
+        self._older_ns.pop(number, None)
         self._emit(rows)
         self._missing.discard(number)
         if not self._missing:
             self._whole.set()
+
+    def _doubts(self, rows: Rows) -> bool:
+        """An older book than the last: of another server that lags, or the venue's clock was set
+        back.  Either way the book shown is no longer the latest; in time the new clock is believed.
+        """
+        number, now = int(rows["instrument"][0]), int(rows["ts_local_ns"][0])
+        since = self._older_ns.setdefault(number, now)
+        if now - since < BELIEVE_NS:
+            if since == now and self._is_open:
+                self._down(number, now)
+            return True
+        self._trades_from_ns = 0
+        return False
 
     def _prints(self, rows: Rows) -> None:
         fresh = np.fromiter((self._is_fresh(row) for row in rows), dtype=np.bool_, count=len(rows))

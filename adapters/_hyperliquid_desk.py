@@ -23,8 +23,8 @@ from mmcore.gateway import Action, VenueFault, VenueOrder, by_call
 from mmcore.venue import DecodeError
 
 from ._call import NotSent, OutcomeUnknown, Pending
+from ._hyperliquid_account import Account
 from ._hyperliquid_legs import Chain, Chains, Leg
-from ._hyperliquid_rest import Rest
 from ._hyperliquid_signer import (
     TIFS,
     Signer,
@@ -34,7 +34,14 @@ from ._hyperliquid_signer import (
     order_wire,
     place_action,
 )
-from ._hyperliquid_words import Coins, Item, OrderNews, in_order, items_of, meaning_of
+from ._hyperliquid_words import (
+    Item,
+    OrderNews,
+    in_order,
+    is_untimely,
+    items_of,
+    meaning_of,
+)
 from ._own import Own, OwnOrders, VenueFill
 
 BATCH = 40  # an action of more costs more weight
@@ -44,7 +51,6 @@ PATIENCE_S = 0.25  # a quote that has to wait longer for the budget is no quote 
 ASK_EVERY_S = 0.05
 ASKERS = 8  # questions on their way at the same time
 HEIR_S = 0.1  # after a modification, the end of the old number gets so long to arrive by itself
-PAGE, PAGES_MAX = 500, 20  # fills of one answer, at the least; answers of one reading
 OVERLAP_MS = 5_000
 CANCEL_ROUND_S, CANCEL_ALL_S = 0.1, 10.0
 MESSAGE = {"messages": 1}
@@ -83,10 +89,9 @@ class Desk:
 
     def __init__(
         self,
-        rest: Rest,
+        account: Account,
         signer: Signer,
         own: OwnOrders,
-        coins: Coins,
         assets: Mapping[int, int],
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
@@ -95,18 +100,18 @@ class Desk:
         socket: Callable[[bytes], bool] | None,
         clock: Callable[[], int],
     ) -> None:
-        self.own = own
-        self._rest, self._signer, self._coins, self._assets = rest, signer, coins, assets
+        self.account, self.own = account, own
+        self._rest, self._coins = account.rest, account.coins
+        self._signer, self._assets = signer, assets
         self._spawn, self._on_fault, self._on_foreign = spawn, on_fault, on_foreign
         self._socket, self._clock = socket, clock
-        self._terms = {terms.number: terms for terms in coins.of.values()}
+        self._terms = {terms.number: terms for terms in account.coins.of.values()}
         self._chains = Chains()
-        self._pending = Pending(f"{rest.venue} orders", DEADLINE_S)
+        self._pending = Pending(f"{account.rest.venue} orders", DEADLINE_S)
         self._keys = count(1)
         self._askers = asyncio.Semaphore(ASKERS)
         self._asked: set[str] = set()  # client ids of questions on their way
         self._reading_fills = asyncio.Lock()
-        self._reading_quota = False
         self._read_ms = 0  # fills up to here are known
         self.since_ns = 0  # of the account's first reading: earlier fills are in its position
 
@@ -238,13 +243,22 @@ class Desk:
         except DecodeError as error:
             self._failed(op, items, OutcomeUnknown(f"an answer that cannot be read ({error})"))
             return
-        if again and outcomes[0].error.startswith("Invalid nonce"):
-            self._signer.jump()
-            if not self._post(op, items, again=False):
-                self._spawn(self._over_rest(op, items, again=False))
+        if again and is_untimely(outcomes[0].error):
+            self._spawn(self._once_more(op, items))
             return
         for item, outcome in zip(items, outcomes, strict=True):
             self._item(op, item, outcome)
+
+    async def _once_more(self, op: RequestKind, items: list[Sent]) -> None:
+        """An action that was refused for its number or its times: with others it may pass."""
+        self._signer.jump()
+        try:
+            await self._rest.sync_clock(urgent=True)
+        except VenueError as error:
+            self._failed(op, items, error)
+            return
+        if not self._post(op, items, again=False):
+            await self._over_rest(op, items, again=False)
 
     def _item(self, op: RequestKind, sent: Sent, item: Item) -> None:
         own, size = sent.own, sent.size
@@ -274,9 +288,8 @@ class Desk:
             self.own.ended(own, Kind.CANCELLED, RejectCode.NONE, done)
         else:
             self.own.refused(own, op, meaning.reject)
-        if meaning.reject is RejectCode.RATE and not self._reading_quota:
-            self._reading_quota = True
-            self._spawn(self.read_quota())
+        if meaning.reject is RejectCode.RATE and not self.account.is_reading_quota:
+            self._spawn(self.account.read_quota())
         if meaning.action is not Action.REQUOTE and meaning.action is not Action.RESOLVE:
             self._on_fault(
                 VenueFault(
@@ -355,8 +368,13 @@ class Desk:
         if news.open:
             if leg.over:
                 return True  # old news
+            if self._modifying(own, chain, leg) and not (asked and self._is_settled(own)):
+                return True  # of the number that goes: whether it does, only a new one says
             self._adopt(own, chain, leg)
-            return self.own.resting(own, news.tick, leg.total, done, asked=asked, ts_ns=news.ts_ns)
+            rests = self.own.resting(own, news.tick, leg.total, done, asked=asked, ts_ns=news.ts_ns)
+            if not rests and not asked:
+                self._spawn(self._cancel([(own.instrument, own.client_id)]))  # nobody wants it
+            return rests
         ending = news.ending
         if ending is Kind.FILL:
             self.own.ended(own, Kind.FILL, RejectCode.NONE, leg.total, ts_ns=news.ts_ns)
@@ -374,6 +392,10 @@ class Desk:
     def _modifying(self, own: Own, chain: Chain, leg: Leg) -> bool:
         """Whether a modification of this number is on its way."""
         return own.op is RequestKind.AMEND and leg.oid == chain.modified
+
+    def _is_settled(self, own: Own) -> bool:
+        """Whether what was sent can no longer arrive at the venue."""
+        return own.asked_ns >= own.sent_ns + self.own.settle_ns
 
     def _adopt(self, own: Own, chain: Chain, leg: Leg) -> None:
         """A new number is what the modification in flight asked for.
@@ -395,10 +417,7 @@ class Desk:
             self._on_fault(error)  # the order itself is asked for again, later
 
     async def _ask_leg(self, own: Own, leg: Leg) -> None:
-        answer = await self._rest.info(
-            "orderStatus", urgent=True, user=self._signer.account, oid=int(leg.oid)
-        )
-        news = self._coins.status(answer)
+        news = await self.account.order(int(leg.oid))
         if news is not None and not news.open:
             self._heard(own, news, asked=False)
 
@@ -427,10 +446,7 @@ class Desk:
             self._asked.discard(own.client_id)
 
     async def _ask(self, own: Own) -> None:
-        user, name = self._signer.account, cloid(own.client_id)
-        news = self._coins.status(
-            await self._rest.info("orderStatus", urgent=True, user=user, oid=name)
-        )
+        news = await self.account.order(cloid(own.client_id))
         if news is None:
             self.own.absent(own)
             return
@@ -449,13 +465,13 @@ class Desk:
         """Fills that the stream owes; one reading serves all who wait for it."""
         async with self._reading_fills:
             if own.done > own.told and not own.ended:
-                self.fills(await self._read_fills(chain.born_ms - OVERLAP_MS))
+                self.fills(await self.account.fills(chain.born_ms - OVERLAP_MS))
 
     async def refill(self) -> None:
         """Read orders and fills after the private stream was away; see `OwnOrders.refill`."""
         asked_ns = self._clock()
-        news = await self.open_orders(urgent=True)
-        self.fills(await self._read_fills(self._read_ms - OVERLAP_MS))
+        news = await self.account.open_orders(urgent=True)
+        self.fills(await self.account.fills(self._read_ms - OVERLAP_MS))
         orders = []
         for each in news:
             own = self._find(each)
@@ -480,45 +496,6 @@ class Desk:
         self.since_ns = at_ms * 1_000_000
         self._read_ms = max(self._read_ms, at_ms)
 
-    async def _read_fills(self, begin_ms: int) -> list[Any]:
-        """Fills from a time on, page by page, whichever end the venue begins with."""
-        user, rows, end_ms = self._signer.account, [], None
-        for _ in range(PAGES_MAX):
-            page = await self._rest.info(
-                "userFillsByTime", urgent=True, user=user, startTime=max(begin_ms, 0),
-                endTime=end_ms, aggregateByTime=False,
-            )  # fmt: skip
-            if not isinstance(page, list):
-                raise VenueError("userFillsByTime is not a list", where=self._rest.venue)
-            rows += page
-            if len(page) < PAGE:
-                break
-            first, last = page[0]["time"], page[-1]["time"]
-            if first <= last:
-                begin_ms, moved = last, last > begin_ms
-            else:
-                moved = last != end_ms
-                end_ms = last
-            if not moved:
-                break
-        return rows
-
-    async def open_orders(self, *, urgent: bool = False) -> list[OrderNews]:
-        """Every open order of the coins traded here.  Raises VenueError.
-
-        urgent: what is kept back for cancels may be spent on it.
-        """
-        answer = await self._rest.info(
-            "frontendOpenOrders", urgent=urgent, user=self._signer.account
-        )
-        if not isinstance(answer, list):
-            raise VenueError("frontendOpenOrders is not a list", where=self._rest.venue)
-        try:
-            found = [self._coins.order(row) for row in answer]
-        except DecodeError as error:
-            raise VenueError(f"frontendOpenOrders: {error}", where=self._rest.venue) from None
-        return [news for news in found if news is not None]
-
     def venue_order(self, news: OrderNews, base: int = 0) -> VenueOrder:
         """An open order in the house's form; base: units filled under earlier numbers."""
         return VenueOrder(
@@ -532,16 +509,6 @@ class Desk:
             own=self.own.ids.own(news.client_id),
         )
 
-    async def read_quota(self) -> None:
-        """Ask how many requests the account has left."""
-        self._reading_quota = True
-        try:
-            answer = await self._rest.info("userRateLimit", user=self._signer.account)
-        finally:
-            self._reading_quota = False
-        if isinstance(answer, dict):
-            self._rest.quota.report(answer)
-
     # --- the end ----------------------------------------------------------------------------------
 
     async def cancel_all(self) -> int:
@@ -553,7 +520,7 @@ class Desk:
         cancelled: set[str] = set()
         pause_s = CANCEL_ROUND_S
         while True:
-            orders = await self.open_orders(urgent=True)
+            orders = await self.account.open_orders(urgent=True)
             ours = [each for each in orders if self.own.ids.own(each.client_id)]
             cancelled.update(each.client_id for each in ours)
             await self._cancel([(each.instrument, each.client_id) for each in ours])

@@ -32,6 +32,7 @@ from mmcore.instrument import Instrument, UnknownInstrument, find, from_hyperliq
 from mmcore.venue import DecodeError
 
 from ._decode import JsonDecoder, Terms
+from ._hyperliquid_account import Account
 from ._hyperliquid_books import Books
 from ._hyperliquid_rest import Rest
 from ._hyperliquid_words import ASSET, Coins, balance, funding, items_of
@@ -60,6 +61,11 @@ class HyperliquidGateway:
     def __init__(self, setup: Setup, decoder: type[JsonDecoder]) -> None:
         if setup.keys is not None and setup.ids is None:
             raise VenueError("keys without client ids", where=setup.venue)
+        if setup.stream == "client":
+            raise VenueError(
+                "the library's own sockets never reconnect, so mmcore does not trade on them",
+                where=setup.venue, done="nothing was started", todo='set stream = "own"',
+            )  # fmt: skip
         self._setup = setup
         self._decoder_type = decoder
         self._rng = Random(setup.seed)
@@ -107,7 +113,7 @@ class HyperliquidGateway:
         state = None
         if self._signer is not None:
             desk = self._open_desk(self._signer, self._coins)
-            await desk.read_quota()
+            await desk.account.read_quota()
             await self._set_leverage(self._signer, items)
             state, at_ms = await self._read_account()
             desk.mark(at_ms)
@@ -206,7 +212,7 @@ class HyperliquidGateway:
             notice=lambda text: self._say("warning", text),
         )  # fmt: skip
         desk = self._desk = Desk(
-            self._rest, signer, own, coins, self._assets,
+            Account(self._rest, signer.account, coins), signer, own, self._assets,
             spawn=self._spawn, on_fault=self._fault, on_foreign=self._foreign,
             socket=self._send_private if setup.order_entry == "socket" else None,
             clock=setup.clock,
@@ -223,7 +229,7 @@ class HyperliquidGateway:
         assert self._signer is not None
         assert self._desk is not None
         assert self._coins is not None
-        orders = [self._desk.venue_order(news) for news in await self._desk.open_orders()]
+        orders = [self._desk.venue_order(news) for news in await self._desk.account.open_orders()]
         held = await self._rest.info("clearinghouseState", user=self._signer.account)
         try:
             state = AccountState(
@@ -406,7 +412,7 @@ class HyperliquidGateway:
             n += 1
             try:
                 if self._desk is not None:
-                    await self._desk.read_quota()
+                    await self._desk.account.read_quota()
                 if n * QUOTA_EVERY_S % CLOCK_EVERY_S == 0:
                     await self._rest.sync_clock()
             except VenueError as error:

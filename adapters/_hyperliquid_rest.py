@@ -103,12 +103,12 @@ class Rest:
         except orjson.JSONDecodeError:
             raise OutcomeUnknown(f"{what}: an answer that is not JSON", where=self.base) from None
 
-    async def sync_clock(self) -> None:
+    async def sync_clock(self, *, urgent: bool = False) -> None:
         """Estimate the venue's clock from a few questions, the quickest of which counts."""
         best = None
         for _ in range(CLOCK_SAMPLES):
             begin = self._clock()
-            answer = await self.info("exchangeStatus")
+            answer = await self.info("exchangeStatus", urgent=urgent)
             end = self._clock()
             time_ms = answer.get("time") if isinstance(answer, Mapping) else None
             if not isinstance(time_ms, int):

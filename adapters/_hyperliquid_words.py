@@ -52,7 +52,6 @@ TEXTS: tuple[tuple[str, Meaning], ...] = (
     ("Too many", Meaning(Action.WAIT, RejectCode.RATE)),
     ("More than", Meaning(Action.WAIT, RejectCode.RATE)),
     ("Invalid nonce", Meaning(Action.WAIT, RejectCode.OTHER)),
-    ("Action expired", Meaning(Action.WAIT, RejectCode.OTHER)),
     (
         "User or API Wallet",
         Meaning(
@@ -83,6 +82,11 @@ REJECTED: Mapping[str, RejectCode] = {
     "openInterestIncreaseRejected": RejectCode.LIMIT,
     "badTriggerPxRejected": RejectCode.OTHER,
 }
+
+
+def is_untimely(text: str) -> bool:
+    """Whether an action was refused for its number or its times alone: it may go once more."""
+    return text.startswith("Invalid nonce") or "expire" in text.lower()
 
 
 def meaning_of(text: str) -> Meaning:
@@ -383,6 +387,7 @@ __all__ = [
     "client_id",
     "funding",
     "in_order",
+    "is_untimely",
     "items_of",
     "meaning_of",
     "money",

@@ -403,7 +403,8 @@ def test_an_unknown_outcome_is_asked_for_and_nothing_is_sent_twice():
     run(story)
 
 
-def test_a_late_answer_is_not_taken_for_the_next_ones():
+@pytest.mark.parametrize("same", [False, True])
+def test_a_late_answer_is_not_taken_for_the_next_ones(same):
     async def story(box):
         async with trading(box) as trader:
             order = trader.place(BID, trader.away(BID, 30), trader.size())
@@ -412,12 +413,14 @@ def test_a_late_answer_is_not_taken_for_the_next_ones():
             trader.amend(order, trader.away(BID, 31), trader.size())
             await trader.live(order)  # its stream is ahead of the answer
             box.faults.apply(do=Do.DELAY, where="call:amend", venue=VENUE, ms=250)
-            wanted = trader.away(BID, 32)
-            trader.amend(order, wanted, trader.size())
+            wanted = order.tick if same else trader.away(BID, 32)
+            trader.amend(order, wanted, order.qty)
             await asyncio.sleep(0.18)
             assert order.state == "amend"
             await trader.live(order)
             assert order.tick == wanted
+            await asyncio.sleep(0.05)
+            assert order.state == "live"
             await settle(box, trader)
 
     run(story)
@@ -531,6 +534,76 @@ def test_equal_to_the_last_unit_after_a_bad_day(seed):
     run(story)
 
 
+def test_a_clock_that_jumps_costs_no_more_than_a_second_try():
+    async def story(box):
+        async with trading(box) as trader:
+            for seconds in (30, -60):
+                box.clock.jump(seconds * 10**9)
+                order = trader.place(BID, trader.away(BID, 30), trader.size())
+                await trader.until(lambda order=order: order.acked)
+                trader.cancel(order)
+                await trader.over(order)
+                await trader.until(lambda: trader.usable(0) and trader.usable(1))
+            await settle(box, trader)
+
+    run(story)
+
+
+def test_a_number_used_before_costs_no_more_than_a_second_try():
+    async def story(box):
+        async with trading(box) as trader:
+            signer = trader.gateway._signer
+            dialect = next(each for each in box.dialects if each.name == VENUE)
+            used = signer._nonce + 60_000
+            dialect.state.nonces(signer.address).take(used, used)
+            signer._nonce = used - 1
+            order = trader.place(BID, trader.away(BID, 30), trader.size())
+            await trader.live(order)
+            assert signer._nonce > used
+            await settle(box, trader)
+
+    run(story)
+
+
+def test_a_spent_budget_stops_quotes_and_lets_cancels_go():
+    async def story(box):
+        async with trading(box) as trader:
+            order = trader.place(BID, trader.away(BID, 30), trader.size())
+            await trader.live(order)
+            dialect = next(each for each in box.dialects if each.name == VENUE)
+            budget = dialect.state.budgets[account_of(box)]
+            budget.used = budget.cap
+            budget.take(1, box.clock.engine_ns(), cancel=False)  # the one of these ten seconds
+            refused = trader.place(BID, trader.away(BID, 31), trader.size())
+            await trader.over(refused)
+            assert refused.code == RejectCode.RATE
+            quota = trader.gateway._rest.quota
+            await trader.until(lambda: quota.left <= 0)  # asked for at once
+            n = len(account_of(box).history) + len(account_of(box).orders())
+            again = trader.place(BID, trader.away(BID, 31), trader.size())
+            await trader.over(again)
+            assert again.code == RejectCode.RATE
+            assert len(account_of(box).history) + len(account_of(box).orders()) == n
+            trader.cancel(order)
+            await trader.over(order)
+            assert order.why == Kind.CANCELLED
+
+    run(story)
+
+
+def test_too_many_requests_are_a_reason_to_wait():
+    async def story(box):
+        async with trading(box) as trader:
+            box.faults.apply(do=Do.REPLY, where="rest:balance", venue=VENUE, status=429, retry_s=1)
+            with pytest.raises(VenueError, match=r"too many requests.*mmcore waits 1 s"):
+                await trader.gateway.account()
+            begin = time.monotonic()
+            assert (await trader.gateway.account()).positions == {0: 0, 1: 0}
+            assert time.monotonic() - begin > 0.9
+
+    run(story)
+
+
 def test_a_public_gateway_needs_no_keys():
     async def story(box):
         async with trading(box, keys=None, ids=None) as trader:
@@ -551,12 +624,14 @@ def test_damaged_market_messages_leave_the_book_stale_until_the_next():
             await trader.until(lambda: trader.usable(0))
             seen = []
             books._emit = seen.append
-            old = b'{"channel":"l2Book","data":{"coin":"BTC","time":1,"levels":[[],[]]}}'
-            books.frame(old, 1)  # older than what was shown
+            old = b'{"channel":"l2Book","data":{"coin":"BTC","time":%d,"levels":[[],[]]}}'
+            books.frame(old % 1, 10**9)  # older than what was shown: which one is right?
+            books.frame(old % 2, 2 * 10**9)
+            books.frame(old % 3, 4 * 10**9)  # for so long: the venue's clock was set back
             books.frame(b'{"channel":"trades","data":[{"coin":"BTC"}]}', 1)
             books.frame(b"no json", 1)
             kinds = [int(rows["kind"][0]) for rows in seen]
-            assert kinds == [Kind.LINK_DOWN, Kind.LINK_DOWN]
+            assert kinds == [Kind.LINK_DOWN, Kind.DEPTH, Kind.LINK_DOWN, Kind.LINK_DOWN]
             assert all(rows.dtype == EVENT and len(rows) == 1 for rows in seen)
             assert np.all([rows["instrument"][0] in {0, 1} for rows in seen])
 

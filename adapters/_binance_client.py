@@ -95,7 +95,7 @@ class ClientStream:
         failures = 0
         while True:
             self.state, started_ns = "connecting", self._clock()
-            socket = self._open_socket(self._manager())
+            socket = self._open_socket(self._library_door())
             for each in (socket, self._rest.client.ws_api):  # spot's user data use the second
                 each.TIMEOUT, each.MAX_RECONNECTS = POLL_S, 0  # connecting again is done here
             try:
@@ -113,7 +113,7 @@ class ClientStream:
             failures = 1 if steady else failures + 1
             await asyncio.sleep(self._backoff.pause_s(failures, self._rng))
 
-    def _manager(self) -> Any:
+    def _library_door(self) -> Any:
         """A manager of its own for each socket: the library keeps one socket for each path."""
         address = f"{self._rest.hosts.streams}/"
         places = {"STREAM_URL": address, "FSTREAM_URL": address}

@@ -49,6 +49,7 @@ from ._stream import Stream
 
 START_S = 15.0
 CLOCK_EVERY_S = 600.0
+CLOCK_NOTICE_NS = 1_000_000_000
 AUDIT_EVERY_S = 10.0
 HELD_MAX = 100_000  # private events that wait for a reading
 QUIET_NS = 10_000_000_000  # the same sentence is not said again before
@@ -107,6 +108,11 @@ class BinanceGateway:
         notices: list[str] = []
         if setup.keys is not None:
             items, notices = await account.set_up(items, setup.leverage or (None,) * len(items))
+        if abs(offset_ns := self._rest.clock_offset_ns) > CLOCK_NOTICE_NS:
+            notices.append(
+                f"{setup.venue}: this machine's clock is {-offset_ns / 1e9:+.1f} s off the venue's; "
+                "mmcore reckons with that; set it by NTP"
+            )
         self._items = items
         self._decoder = self._decoder_type(items, setup.numbers)
         self._terms = {terms.number: terms for terms in self._decoder.terms}

@@ -200,7 +200,9 @@ class Signer:
         full = {
             **params, "apiKey": self._key, "recvWindow": RECV_WINDOW_MS, "timestamp": timestamp_ms,
         }  # fmt: skip
-        text = "&".join(f"{name}={quote(str(full[name]))}" for name in sorted(full))
+        text = "&".join([f"{name}={full[name]}" for name in sorted(full)])
+        if not text.isascii():  # some symbols are in other scripts
+            text = quote(text, safe="=&")
         mac = self._mac.copy()
         mac.update(text.encode())
         full["signature"] = mac.hexdigest()

@@ -110,7 +110,7 @@ def hosts_of(setup: Setup) -> Hosts:
 class _Client(AsyncClient):  # type: ignore[misc]  # the library ships no types
     """The library's client; answers are judged here, each by its own status and headers."""
 
-    REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=2 * READING_S, sock_connect=5.0)
+    REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=2 * READING_S, sock_connect=2.5)
     REQUEST_RECVWINDOW = RECV_WINDOW_MS
 
     on_headers: Callable[[Mapping[str, str]], None]

@@ -221,7 +221,7 @@ def test_a_stream_that_froze_is_given_up_and_its_book_is_stale():
         b"{",
         b"[1]",
         b'{"data":{"e":"depthUpdate","s":"BTCUSDT","E":1,"T":1,"U":1}}',
-        b'{"data":{"e":"depthUpdate","s":"BTCUSDT","E":1,"T":1,"U":2,"u":2,"pu":1,"b":[["1.05",1]]}}',
+        b'{"data":{"e":"depthUpdate","s":"BTCUSDT","E":1,"T":1,"U":2,"u":2,"b":[["1.05",1]]}}',
     ],
 )
 def test_a_damaged_frame_is_told_and_the_book_read_again(frame):

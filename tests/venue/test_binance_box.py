@@ -356,6 +356,7 @@ def test_a_venue_clock_that_is_elsewhere_is_followed():
             box.clock.jump(-30_000_000_000)
             async with trading(box, USDM) as trader:
                 assert trader.prepared.clock_offset_ns == pytest.approx(-30e9, abs=1e8)
+                assert "+30.0 s off" in trader.prepared.notices[0]
                 order = trader.place(BID, trader.best(BID) - 50, trader.size())
                 await trader.live(order)
                 box.clock.jump(20_000_000_000)  # and now: -1021, measured anew, sent once more

@@ -360,6 +360,8 @@ class BybitGateway:
                         await work()
                 except NetworkError:
                     continue  # the stream's state says it, and it is tried again
+                except VenueFault as fault:
+                    self._on_fault(fault)
                 except VenueError as error:
                     self._fault(error)
 

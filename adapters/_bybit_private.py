@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from mmcore.errors import VenueError
 from mmcore.events import EVENT, Flag, Kind, PaidCode
-from mmcore.gateway import Action, Rows, VenueOrder
+from mmcore.gateway import Rows, VenueOrder
 from mmcore.venue import DecodeError
 
 from ._bybit_account import Account
@@ -25,7 +24,7 @@ from ._bybit_rest import Rest
 from ._bybit_words import CODES, MS, Funding, OrderNews, execution, order_news
 from ._call import OutcomeUnknown, Pending
 from ._decode import Terms
-from ._own import Own, OwnOrders
+from ._own import Own, OwnOrders, VenueFill
 from ._stream import Stream
 
 AUTH_AHEAD_MS = 10_000
@@ -176,7 +175,7 @@ class Private:
         """Tell fills and payments; ``again``: of a reading, so that most are known."""
         for row, terms in self._ours(rows):
             what = execution(row, terms)
-            if what is None or what.ts_ns // MS < self._since_ms:
+            if what is None or (what.ts_ns // MS < self._since_ms and not self._mine(what)):
                 continue
             self._last_ms = max(self._last_ms, what.ts_ns // MS)
             if isinstance(what, Funding):
@@ -185,6 +184,12 @@ class Private:
             if what.forced:
                 self._notice(f"{terms.item}: Bybit itself closed {what.qty} units of the position")
             self._own.filled(what, again=again)
+
+    def _mine(self, what: VenueFill | Funding) -> bool:
+        """Whether it is of this start, whatever the venue's clock says."""
+        return isinstance(what, VenueFill) and (
+            self._own.find(client_id=what.client_id, venue_id=what.venue_id) is not None
+        )
 
     def _pay(self, paid: Funding) -> None:
         if paid.trade_id in self._paid:
@@ -210,7 +215,8 @@ class Private:
             asked_ns = self._clock()
             reading = await self._account.reading(self._terms, asked_ns)
             http = self._rest.http
-            start = max(self._since_ms, self._last_ms - OVERLAP_MS)
+            # The venue's clock may have been set back meanwhile.
+            start = min(max(self._since_ms, self._last_ms), self._rest.stamp_ms()) - OVERLAP_MS
             rows = await self._rest.pages(
                 http.get_executions,
                 category=self._account.category,
@@ -258,10 +264,6 @@ class Private:
             self._tell(news, own, asked=True)
         except OutcomeUnknown:
             return  # it is asked for again
-        except VenueError as error:
-            if getattr(error, "action", None) in {Action.STOP, Action.HALT}:
-                raise
-            self._notice(f"{error}; an order that was asked for stays open to doubt")
 
     async def _find(self, query: dict[str, Any]) -> list[Row]:
         http = self._rest.http

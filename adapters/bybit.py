@@ -146,4 +146,4 @@ class BybitSpot(_Bybit):
     venue = "bybit-spot"
 
 
-__all__ = ["SIDES", "BybitLinear", "BybitSpot", "trade_id"]
+__all__ = ["BybitLinear", "BybitSpot", "trade_id"]

@@ -6,8 +6,9 @@ working; a setting that is already so is success.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import wraps
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from mmcore.errors import VenueError
 from mmcore.gateway import AccountState, Action, Balance, ClientIds, VenueFault, VenueOrder
@@ -39,6 +40,38 @@ UNKNOWN_SYMBOL = -1121
 BPS = 10_000
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+A = TypeVar("A", bound="Account")
+
+
+class Payment(NamedTuple):
+    """Funding received (negative: paid), quanta; ``number`` is unique with the symbol."""
+
+    symbol: str
+    number: int
+    time_ms: int
+    quanta: int
+
+
+def reading(
+    method: Callable[Concatenate[A, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[A, P], Coroutine[Any, Any, T]]:
+    """An answer that is not as published is a VenueError that says so."""
+
+    @wraps(method)
+    async def read(self: A, /, *args: P.args, **words: P.kwargs) -> T:
+        try:
+            return await method(self, *args, **words)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise VenueError(
+                f"an answer is not as Binance documents it ({type(error).__name__}: {error})",
+                where=f"{self.venue} {method.__name__}",
+            ) from error
+
+    return read
+
+
 class Account:
     """What the two products have in common."""
 
@@ -51,6 +84,7 @@ class Account:
         self.rest = rest
         self._ids = ids
 
+    @reading
     async def instruments(self, symbols: Sequence[str]) -> tuple[Instrument, ...]:
         """The instruments of these symbols, and the venue's rate limits into the budget."""
         answer = await self._exchange_info(symbols)
@@ -64,10 +98,6 @@ class Account:
                 + (f"; the nearest name is {error.nearest!r}" if error.nearest else ""),
                 where=self.venue, todo="correct the symbol in the configuration",
             ) from None  # fmt: skip
-        except (ValueError, KeyError, TypeError) as error:
-            raise VenueError(
-                f"Binance's list of instruments cannot be read ({error})", where=self.venue
-            ) from None
         states = {entry["symbol"]: entry.get("status") for entry in answer["symbols"]}
         for item in items:
             if states[item.symbol] != "TRADING":
@@ -90,6 +120,7 @@ class Account:
         """Orders, positions and balances, now."""
         raise NotImplementedError
 
+    @reading
     async def open_orders(self, terms: Terms, *, urgent: bool = False) -> list[VenueOrder]:
         """Every open order of one instrument, others' too.  urgent: see `Rest.read`."""
         answer = await self.rest.read(
@@ -98,6 +129,7 @@ class Account:
         )  # fmt: skip
         return [open_order(terms, order, self._ids) for order in answer]
 
+    @reading
     async def order(self, terms: Terms, client_id: str) -> OrderNews:
         """One order by our id; VenueFault -2013 where the venue has no such order."""
         answer = await self.rest.read(
@@ -106,6 +138,7 @@ class Account:
         )  # fmt: skip
         return order_answer(terms, answer)
 
+    @reading
     async def fills_after(self, terms: Terms, trade_id: int) -> list[VenueFill]:
         """All fills of one instrument above a trade id, oldest first."""
         fills: list[VenueFill] = []
@@ -120,6 +153,7 @@ class Account:
                 return fills
             trade_id = max(fill.trade_id for fill in page)
 
+    @reading
     async def newest_trade(self, terms: Terms) -> int:
         """The id of the account's latest fill of one instrument, -1 where it has none."""
         answer = await self.rest.read(
@@ -148,6 +182,7 @@ class FuturesAccount(Account):
         answer: Mapping[str, Any] = await self.rest.read("exchangeInfo")
         return answer
 
+    @reading
     async def set_up(
         self, items: tuple[Instrument, ...], leverage: Sequence[int | None]
     ) -> tuple[tuple[Instrument, ...], list[str]]:
@@ -215,6 +250,7 @@ class FuturesAccount(Account):
         answer = await self.rest.read("commissionRate", weight=20, signed=True, symbol=item.symbol)
         return _priced(item, answer["makerCommissionRate"], answer["takerCommissionRate"])
 
+    @reading
     async def state(self, terms: Sequence[Terms]) -> AccountState:
         """See `Account.state`; the wallet without open profit."""
         orders = [order for one in terms for order in await self.open_orders(one)]
@@ -230,13 +266,17 @@ class FuturesAccount(Account):
         }
         return AccountState(orders=tuple(orders), positions=positions, balances=balances)
 
-    async def funding(self, since_ms: int) -> list[Mapping[str, Any]]:
+    @reading
+    async def funding(self, since_ms: int) -> list[Payment]:
         """Funding payments since then, oldest first."""
         answer = await self.rest.read(
             "income", weight=30, signed=True, incomeType="FUNDING_FEE", startTime=str(since_ms),
             limit=str(TRADES_PAGE),
         )  # fmt: skip
-        return list(answer)
+        return [
+            Payment(str(p["symbol"]), int(p["tranId"]), int(p["time"]), quanta(p["income"]))
+            for p in answer
+        ]
 
 
 class SpotAccount(Account):
@@ -259,6 +299,7 @@ class SpotAccount(Account):
             answer = await self.rest.read("exchangeInfo", weight=20)  # it names the nearest
         return answer
 
+    @reading
     async def set_up(
         self, items: tuple[Instrument, ...], leverage: Sequence[int | None]
     ) -> tuple[tuple[Instrument, ...], list[str]]:
@@ -281,6 +322,7 @@ class SpotAccount(Account):
                 )
         return tuple(priced), notices
 
+    @reading
     async def state(self, terms: Sequence[Terms]) -> AccountState:
         """See `Account.state`; a position is the base balance."""
         orders = [order for one in terms for order in await self.open_orders(one)]

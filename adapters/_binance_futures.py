@@ -18,7 +18,7 @@ from ._binance_account import FuturesAccount
 from ._binance_faults import LISTEN_KEY_GONE
 from ._binance_gateway import BinanceGateway
 from ._binance_requests import FUTURES, WEIGHT
-from ._binance_words import futures_event, quanta, signed_qty
+from ._binance_words import futures_event, signed_qty
 from ._decode import JsonDecoder, Terms
 
 KEEP_ALIVE_S = 25 * 60.0
@@ -163,15 +163,15 @@ class FuturesGateway(BinanceGateway):
             return
         rows = []
         for payment in payments:
-            terms, key = self._ours(payment["symbol"]), (payment["symbol"], payment["tranId"])
+            terms, key = self._ours(payment.symbol), (payment.symbol, payment.number)
             if terms is None or key in self._funding_seen:
                 continue
             self._funding_seen.add(key)
-            self._funding_since_ms = max(self._funding_since_ms, payment["time"])
+            self._funding_since_ms = max(self._funding_since_ms, payment.time_ms)
             rows.append(
                 terms.row(
-                    Kind.PAID, payment["time"] * 1_000_000, self._setup.clock(),
-                    code=PaidCode.FUNDING, aux=quanta(payment["income"]), seq=payment["tranId"],
+                    Kind.PAID, payment.time_ms * 1_000_000, self._setup.clock(),
+                    code=PaidCode.FUNDING, aux=payment.quanta, seq=payment.number,
                 )
             )  # fmt: skip
         if rows:

@@ -110,8 +110,8 @@ class BinanceGateway:
             items, notices = await account.set_up(items, setup.leverage or (None,) * len(items))
         if abs(offset_ns := self._rest.clock_offset_ns) > CLOCK_NOTICE_NS:
             notices.append(
-                f"{setup.venue}: this machine's clock is {-offset_ns / 1e9:+.1f} s off the venue's; "
-                "mmcore reckons with that; set it by NTP"
+                f"{setup.venue}: this machine's clock is {-offset_ns / 1e9:+.1f} s off; mmcore "
+                "reckons with that; set it by NTP"
             )
         self._items = items
         self._decoder = self._decoder_type(items, setup.numbers)

@@ -129,8 +129,9 @@ class Counterpart(abc.ABC):
             money += self.item.price(tick) * self.item.quantity(qty)
             if money > QUIET_NOTIONAL:
                 break
-        step = abs(tick - levels[0][0])
-        bound = levels[0][0] - side * max(step, 1)
+        best = levels[0][0]
+        step = min(abs(tick - best), best // 1000)  # a thin book has far levels
+        bound = best - side * max(step, 1)
         return spec.tick_floor(bound) if side > 0 else spec.tick_ceil(bound)
 
     def far_tick(self, side: int) -> int:

@@ -228,8 +228,10 @@ class Info:
 
     def _fees(self, query: Query) -> dict[str, Any]:
         account = self._account(query)
-        floor = self.state.floors[0]
-        maker, taker = floor.fee_rates if account is None else account.fee_rates[floor]
+        rates = (0, 0)
+        for floor in self.state.floors[:1]:  # they are those of the account, whatever the coin
+            rates = floor.fee_rates if account is None else account.fee_rates[floor]
+        maker, taker = rates
         add, cross = (forms.decimal_text(rate, 8) for rate in (maker, taker))
         return {
             "dailyUserVlm": [],

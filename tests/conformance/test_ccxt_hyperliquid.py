@@ -145,7 +145,7 @@ def test_watching_books_trades_orders_fills_and_positions():
             (told,) = await watches[0]
             assert (told["id"], told["status"]) == (order["id"], "open")
             await other.create_order(
-                SYMBOL, "limit", "sell", 12, round(best * 0.99), {"timeInForce": "IOC"}
+                SYMBOL, "limit", "sell", 60, round(best * 0.98), {"timeInForce": "IOC"}
             )
             (trade,) = await watches[1]
             assert (trade["order"], trade["amount"], trade["side"]) == (order["id"], 0.5, "buy")

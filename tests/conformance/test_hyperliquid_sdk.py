@@ -223,7 +223,7 @@ def test_streams_tell_of_the_book_orders_and_fills(box, desk):
         oid = desk.place(1, tif=ALO, away=0.0, size=0.5)["resting"]["oid"]
         update = next_of("orderUpdates", lambda rows: rows[0]["order"]["oid"] == oid)[0]
         assert update["status"] == "open"
-        assert other.place(-1, tif=IOC, away=-0.01, size=12.0)["filled"]
+        assert other.place(-1, tif=IOC, away=-0.02, size=60.0)["filled"]
         fill = next_of("userFills", lambda data: data["fills"][0]["oid"] == oid)["fills"][0]
         assert fill["feeToken"] == "USDC"
         assert next_of("userEvents", lambda data: "fills" in data)["fills"][0]["oid"] == oid

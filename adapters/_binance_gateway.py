@@ -349,8 +349,8 @@ class BinanceGateway:
         elif error.action is Action.STOP:
             self._fatal(error)
         elif error.action is Action.HALT:
-            assert self._books is not None
-            self._books.halt(number)
+            if self._books is not None:
+                self._books.halt(number)
             self._say("error", f"{error}; mmcore quotes {self._terms[number].item} no more")
         elif error.action is Action.REFRESH:
             self._say("warning", str(error))

@@ -8,13 +8,14 @@ subscribing anew, and until then its instrument is told to be without a book.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from mmcore._intake import Intake
+from mmcore.events import Kind
 from mmcore.gateway import Rows
 from mmcore.venue import DecodeError, SymbolError
 
@@ -23,10 +24,12 @@ from ._decode import JsonDecoder
 from ._stream import Stream
 
 DEPTH = 50  # levels a side, every 20 ms
+TRADE = int(Kind.TRADE)
 ARGS_MAX = 10  # topics in one request
 ANSWER_S = 5.0
-SILENT_S = 3.0  # a book without news for so long is asked for: the market may just be quiet
-AGAIN_S = 2.0  # a book that is not even told when asked for is stale, and the connection with it
+SILENT_S, PATIENCE_S = 1.5, 12.0  # a book without news is asked for: the market may just be quiet
+AGAIN_S = 1.5  # a book that is not even told when asked for is stale, and the connection with it
+BEHIND_S = 0.5  # trades so long after the last depth: the depth is lost
 
 
 @dataclass(slots=True)
@@ -34,8 +37,11 @@ class _Book:
     symbol: str
     number: int
     breaks: int = 0
-    news: int = 0  # depth messages so far
-    since_s: float = 0.0  # of the last one, or of the last subscription
+    snapshots: int = 0
+    deltas: int = 0
+    since_s: float = 0.0  # of the last depth, or of the last subscription
+    trade_s: float = 0.0  # of the last trade
+    patience_s: float = SILENT_S
     asked: bool = False
 
 
@@ -84,7 +90,14 @@ class Market:
             return
         rows = intake.take()
         if len(rows):
+            if rows[0]["kind"] == TRADE:
+                self._traded(int(rows[0]["instrument"]))
             self._emit(rows)
+
+    def _traded(self, number: int) -> None:
+        for book in self._books:
+            if book.number == number:
+                book.trade_s = asyncio.get_running_loop().time()
 
     def _other(self, frame: bytes, ts_local_ns: int) -> bool:
         """What the scanner leaves to JSON.  True where rows may have come of it."""
@@ -153,25 +166,44 @@ class Market:
             self._again(book)
 
     def check(self) -> None:
-        """Look for gaps and silence; to be called every second or so."""
+        """Look for gaps and silence; to be called a few times a second."""
         stream, now = self.stream, asyncio.get_running_loop().time()
         if stream is None or stream.state != "up" or not self.open:
             return
         for book in self._books:
             chain = self._intake.chain(book.number)
-            news = chain["snapshots"] + chain["deltas"] + chain["old"]
-            if news != book.news:
-                book.news, book.since_s = news, now
-                book.asked = book.asked and bool(chain["waiting"])
+            self._hear(book, chain, now)
             if chain["breaks"] != book.breaks:
                 book.breaks = chain["breaks"]
-                self._again(book)
-            elif not book.asked and now - book.since_s > SILENT_S:
                 self._again(book)
             elif book.asked and now - book.since_s > AGAIN_S:
                 self.stale()
                 stream.recycle(f"no depth of {book.symbol}, though asked for")
                 return
+            elif not book.asked and book.trade_s > book.since_s + BEHIND_S:
+                self._told_down(book)  # trades without depth: what the book shows is gone
+                self._again(book)
+            elif not book.asked and now - book.since_s > book.patience_s:
+                self._again(book)
+
+    def _hear(self, book: _Book, chain: Mapping[str, int], now: float) -> None:
+        """Take note of depth that came since the last look."""
+        if chain["snapshots"] != book.snapshots:
+            # Nothing but what was asked for: a quiet market is asked less and less often.
+            quiet = book.asked and chain["deltas"] == book.deltas
+            book.patience_s = min(book.patience_s * 2, PATIENCE_S) if quiet else SILENT_S
+            book.asked, book.since_s = False, now
+        elif chain["deltas"] != book.deltas:
+            book.patience_s = SILENT_S
+            if not book.asked:
+                book.since_s = now
+        book.snapshots, book.deltas = chain["snapshots"], chain["deltas"]
+
+    def _told_down(self, book: _Book) -> None:
+        self._intake.link_down(book.number, self._clock())
+        rows = self._intake.take()
+        if len(rows):
+            self._emit(rows)
 
     def _again(self, book: _Book) -> None:
         stream = self.stream

@@ -443,6 +443,8 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
     "acknowledgements lost": [{"do": Do.LOST_ACK, "where": "request:*", "count": 4, "after_n": 5}],
     "acknowledgements late": [{"do": Do.LATE_ACK, "where": "request:*", "ms": 700.0, "count": 4}],
     "requests lost": [{"do": Do.DROP, "where": "call:*", "count": 3, "after_n": 5}],
+    "depth doubled": [{"do": Do.DUPLICATE, "where": "stream:depth", "count": 9, "after_n": 20}],
+    "depth out of order": [{"do": Do.REORDER, "where": "stream:depth", "count": 5, "after_n": 20}],
     "depth lost": [{"do": Do.DROP, "where": "stream:depth", "count": 3, "after_n": 20}],
     "every socket cut": [{"do": Do.CUT, "where": "socket:*", "at_s": 0.7, "count": 3}],
     "half-open private": [{"do": Do.HALF_OPEN, "where": "socket:*private*", "at_s": 0.5}],
@@ -496,3 +498,21 @@ def test_a_bad_day(venue: str, seed: int):
         await even(box, shop)
 
     run(play, venue, quoting=True)
+
+
+@pytest.mark.slow
+def test_a_frozen_book_is_not_quoted_on():
+    async def play(box: Box, shop: Shop) -> None:
+        box.faults.apply(do=Do.FREEZE, where="stream:depth", venue="bybit", seconds=4.0)
+        began, stale_s = time.monotonic(), 0.0
+        while time.monotonic() < began + 3.0:
+            await asyncio.sleep(0.05)
+            if not stale_s and shop.trader.state()["status"] != Status.OK:
+                stale_s = time.monotonic() - began
+        assert 0.0 < stale_s < 2.5
+        assert shop.trader.n_open == 0
+        await asyncio.sleep(4.0)
+        assert shop.trader.state()["status"] == Status.OK
+        await even(box, shop)
+
+    run(play, quoting=True)

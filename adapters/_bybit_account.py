@@ -164,6 +164,8 @@ class Account:
                 mode=ONE_WAY,
             )
         except VenueFault as fault:
+            if await self._is_one_way(symbol):
+                return  # an open position keeps Bybit from even confirming it
             raise VenueError(
                 f"{symbol} cannot be switched to one-way positions (code {fault.code}: "
                 f"{fault.what})",
@@ -171,6 +173,13 @@ class Account:
                 done="nothing was started",
                 todo="close its positions and orders, or switch hedge mode off on Bybit's page",
             ) from fault
+
+    async def _is_one_way(self, symbol: str) -> bool:
+        answer = await self.rest.ask(
+            self.rest.http.get_positions, category=self.category, symbol=symbol
+        )
+        rows = answer["result"]["list"]
+        return bool(rows) and all(row["positionIdx"] == 0 for row in rows)
 
     # --- the truth --------------------------------------------------------------------------------
 

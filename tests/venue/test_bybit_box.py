@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from random import Random
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from mmcore._pump import Pump, restamp
 from mmcore._quotes import TwoSidedStrategy
 from mmcore._rate import RateLimiter
 from mmcore._signals import Signals
+from mmcore.adapters import _bybit_account as bybit_account
+from mmcore.adapters import _bybit_words as words
 from mmcore.box.faults import Do
 from mmcore.box.server import Box
 from mmcore.errors import MmcoreError, VenueError
@@ -354,6 +357,26 @@ def test_what_would_keep_trading_from_working(spoil: Callable[[Any], None], said
                 await gateway.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(("rows", "fine"), [([0], True), ([1, 2], False), ([], False)])
+def test_a_mode_that_cannot_be_switched_is_looked_at(rows: list[int], fine: bool):
+    """Bybit may refuse to confirm a mode while a position is open."""
+
+    class Answers:
+        http = Mock()
+
+        async def ask(self, method: Any, **query: Any) -> Any:
+            if method is self.http.switch_position_mode:
+                raise words.CODES.fault(110024, "existing position", where="bybit")
+            return {"result": {"list": [{"positionIdx": each} for each in rows]}}
+
+    account = bybit_account.Account("bybit-linear", "linear", ["BTCUSDT"], Answers())
+    if fine:
+        asyncio.run(account._one_way("BTCUSDT"))
+    else:
+        with pytest.raises(VenueError, match="one-way positions"):
+            asyncio.run(account._one_way("BTCUSDT"))
 
 
 @pytest.mark.parametrize("what", ["symbol", "key", "nobody"])

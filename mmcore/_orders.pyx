@@ -247,6 +247,9 @@ cdef void _pair(const COrders* o, const Level* wanted, const int32_t* mine, cons
             if j < n:
                 p.n_waiting += 1
                 j += 1
+        elif j < n and _keeps(o, a, &wanted[j]):
+            p.n_kept += 1       # of two at one price, the first pass looked at the other
+            j += 1
         elif j < n:
             if o.amend == AMEND_FULL or (o.amend == AMEND_REDUCE and a.tick == wanted[j].tick
                                          and wanted[j].qty < a.qty):

@@ -407,6 +407,8 @@ cdef bint _admit(CTrader* t, _Sheet* sheet, _Action* a, const Level* w) noexcept
         return False
     if a.kind == RQ_AMEND:
         old = &t.orders.slots[a.slot]
+        if t.now_ns < t.pause_until_ns and t.now_ns - old.ts_ns < t.pause_ns:
+            return False        # what was refused a moment ago is not asked for again at once
         if _may_amend(t, old, w):
             orders_amend(t.orders, a.slot, a.level, w.tick, w.qty, t.now_ns)
             sheet.n_amend += 1

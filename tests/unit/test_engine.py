@@ -439,3 +439,23 @@ def test_paid_funding_and_coin_fees_reach_ledger_and_journal() -> None:
     assert paid["code"].tolist() == [PaidCode.FUNDING, PaidCode.COIN_FEE]
     assert paid["money"].tolist() == [-123, 0]
     assert paid["qty"].tolist() == [0, 7]
+
+
+def test_a_refused_amend_is_not_asked_for_again_at_once() -> None:
+    bench = Bench()
+    bench.answer(bench.book(60_000, snapshot=True))
+    moved = bench.book(60_100)
+    assert set(moved["kind"].tolist()) == {RequestKind.AMEND}
+    again = bench.answer(moved, kind=Kind.REJECT, code=RejectCode.POST_ONLY)
+    assert not any(len(rows) for rows in again)
+    bench.now += 200 * MS
+    assert len(bench.book(60_100)) == len(moved)
+
+
+def test_of_two_orders_at_one_price_the_one_that_fits_is_kept() -> None:
+    orders = Orders(size_tolerance=0.1)
+    for qty in (15, 10):
+        slot, generation = orders.place(-1, 100, qty) or (0, 0)
+        orders.answer(Kind.ACK, slot, generation, tick=100, qty=qty)
+    plan = orders.plan(-1, [(90, 8), (100, 10)])
+    assert (plan["amend"], plan["kept"], plan["place"]) == ([(0, 0)], 1, [])

@@ -36,9 +36,10 @@ cdef struct CLoop:
     int64_t n_answers
     int64_t room_min        # records that one event may leave
     CRing* ring
-    CMarket** markets       # by instrument
+    CMarket** markets       # by instrument; several where signals differ
     CSeat* seats            # by instrument; those that share a venue's book are neighbours
     int32_t* first          # first[i] .. first[i + 1]: seats of instrument i
+    int32_t* first_market   # and its markets
 
 cdef void loop_run(CLoop* c, int64_t events, int64_t until_ns) noexcept nogil
 

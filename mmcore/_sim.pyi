@@ -14,9 +14,10 @@ from ._venue import Venue
 class SimLoop:
     """Runs traders against simulated venues over the rows of a source; single-threaded.
 
-    traders: several may share one Market; markets are known by their instrument's index.  venues,
-    latencies: one each, same order, each venue used here alone; venues of one instrument may share
-    their book (``beside=``).  clock: "local", the venue sees a row right after we do, or "two".
+    traders: several may share one Market, and several Markets with signals of their own may be of
+    one instrument; they are known by their instrument's index.  venues, latencies: one each, same
+    order, each venue used here alone; venues of one instrument may share their book (``beside=``).
+    clock: "local", the venue sees a row right after we do, or "two".
     timer_ns: a timer event for every trader so often, at whole multiples, 0 for none.  All traders
     must share one Ring.  Raises ValueError where these do not fit together.
 

@@ -28,7 +28,7 @@ from ._channel cimport (
     response_push,
 )
 from ._depth cimport book_apply
-from ._engine cimport Ring, Trader, market_apply, trader_step
+from ._engine cimport Market, Ring, Trader, market_apply, trader_step
 from ._matching cimport venue_after, venue_before, venue_request
 from ._risk cimport ring_room
 from ._types cimport EV_DEPTH, EV_TIMER, FLAG_EXCH, FLAG_LOCAL, REQUESTS_MAX, RQ_CANCEL, Event
@@ -101,7 +101,8 @@ cdef void _local_data(CLoop* c, const Event* e) noexcept nogil:
     cdef int i
     _reach(c, e.ts_local_ns)
     c.n_events += 1
-    market_apply(c.markets[e.instrument], e)
+    for i in range(c.first_market[e.instrument], c.first_market[e.instrument + 1]):
+        market_apply(c.markets[i], e)
     for i in range(c.first[e.instrument], c.first[e.instrument + 1]):
         _step(c, &c.seats[i], e)
 
@@ -293,7 +294,8 @@ cdef void _idle(CLoop* c, int64_t until_ns, int64_t step_ns) noexcept nogil:
 cdef class SimLoop:
     """Runs traders against simulated venues over the rows of a source; single-threaded.
 
-    traders: several may share one Market; markets are known by their instrument's index.  venues,
+    traders: several may share one Market, and several Markets with signals of their own may be of
+    one instrument; they are known by their instrument's index.  venues,
     latencies: one each, same order, each venue used here alone; venues of one instrument may share
     their book (``beside=``).  clock: "local" or "two".  timer_ns: a timer event for every trader
     so often, at whole multiples, 0 for none.  All traders must share one Ring.  Raises ValueError
@@ -309,9 +311,10 @@ cdef class SimLoop:
         c.n_markets = max((1 + (<Trader>t).market.c.spec.instrument for t in self.traders),
                           default=0)
         c.seats = <CSeat*>calloc(c.n_seats + 1, sizeof(CSeat))
-        c.markets = <CMarket**>calloc(c.n_markets + 1, sizeof(CMarket*))
+        c.markets = <CMarket**>calloc(c.n_seats + 1, sizeof(CMarket*))
         c.first = <int32_t*>calloc(c.n_markets + 1, sizeof(int32_t))
-        if not (c.seats and c.markets and c.first):
+        c.first_market = <int32_t*>calloc(c.n_markets + 1, sizeof(int32_t))
+        if not (c.seats and c.markets and c.first and c.first_market):
             raise MemoryError
 
     def __init__(self, traders, venues, latencies, *, str clock="local", int64_t timer_ns=0):
@@ -337,6 +340,7 @@ cdef class SimLoop:
         free(self.c.seats)
         free(self.c.markets)
         free(self.c.first)
+        free(self.c.first_market)
 
     def feed(self, rows):
         """Bind the next block: EVENT rows, whole messages.  The one before must be consumed.
@@ -464,6 +468,7 @@ cdef int _seat(SimLoop loop) except -1:
     cdef Venue venue
     cdef CSeat* s
     cdef int at = 0
+    cdef int n_markets = 0
     if len({id(venue) for venue in loop.venues}) != c.n_seats:
         raise ValueError("every trader needs a venue account of its own")
     for index in range(c.n_markets):
@@ -471,13 +476,12 @@ cdef int _seat(SimLoop loop) except -1:
         for i, trader in enumerate(loop.traders):
             if trader.market.c.spec.instrument == index:
                 books.setdefault(id((<Venue>loop.venues[i]).book), []).append(i)
-        if len({id((<Trader>loop.traders[i]).market) for mine in books.values() for i in mine}) > 1:
-            raise ValueError("two markets have the same instrument index")
+        markets = {}
         for i in [i for mine in books.values() for i in mine]:
             trader, venue, s = loop.traders[i], loop.venues[i], &c.seats[at]
             if venue.book is trader.market.book:
                 raise ValueError(f"venue {i} uses the trader's book: it needs its own")
-            c.markets[index] = &trader.market.c
+            markets.setdefault(id(trader.market), trader.market)
             s.trader = trader.c
             s.market = &trader.market.c
             s.venue = &venue.c
@@ -488,6 +492,10 @@ cdef int _seat(SimLoop loop) except -1:
         if not books:
             raise ValueError(f"no market has instrument index {index}")
         c.first[index + 1] = at
+        for market in markets.values():
+            c.markets[n_markets] = &(<Market>market).c
+            n_markets += 1
+        c.first_market[index + 1] = n_markets
     return 0
 
 

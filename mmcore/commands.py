@@ -228,6 +228,37 @@ def run_command(
     )
 
 
+@mmcore.command("backtest")
+@click.argument("configs", nargs=-1, required=True, metavar="CONFIG...")
+@click.option("--seconds", type=click.FloatRange(0, 1e8), help="Market time (default: configured).")
+@click.option("--band/--no-band", default=None, help="Five queue models (default: one CONFIG).")
+@log_option
+@click.option("--require-fills", is_flag=True, help="A run without fills fails (exit 3).")
+@json_option
+def backtest_command(
+    configs: tuple[str, ...],
+    seconds: float | None,
+    band: bool | None,
+    log_level: str | None,
+    require_fills: bool,
+    as_json: bool,
+) -> int:
+    """Trade CONFIGs on recorded or synthetic data, as fast as possible, in one pass."""
+    from .config import load
+
+    loaded = [load(config) for config in configs]
+    from .backtest import Choices, backtest
+
+    choices = Choices(
+        seconds=seconds,
+        band=band,
+        json=as_json,
+        log_level=log_level,
+        require_fills=require_fills,
+    )
+    return backtest(loaded, choices)
+
+
 @mmcore.command()
 @click.argument("config")
 @json_option

@@ -40,6 +40,9 @@ class TradingDesk(abc.ABC):
     """
 
     real_time = False  # time is the world's: nothing can be hurried or held back
+    clock = "local"  # of the rows that go to the event log, as a tape's header says it
+    stopped_ns = -1  # before which market time the stop was asked for; 0: at its end; -1: not yet
+    stopped_row = -1  # live: rows that the event log held then
 
     def __init__(
         self, config: Config, title: str, wiring: Wiring, *, market: str, place: str
@@ -75,7 +78,10 @@ class TradingDesk(abc.ABC):
     def drain(self) -> NDArray[np.void]:
         """The records since the last call, RECORD[n] in engine order; valid until the next."""
         count = self._wiring.ring.drain(self._records.view(np.uint8))
-        records = self._records[:count]
+        return self._seen(self._records[:count])
+
+    def _seen(self, records: NDArray[np.void]) -> NDArray[np.void]:
+        """The same records, their refusals counted."""
         refused = (records["kind"] == RecordKind.REJECT) | (records["kind"] == RecordKind.EXPIRED)
         self._refusals.update(records["code"][refused].tolist())
         return records

@@ -9,6 +9,7 @@ to the event log in the order in which the engine saw them, so a run can be repl
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import Callable, Sequence
 from math import nan
@@ -63,6 +64,9 @@ class LiveDesk(TradingDesk):
         clock: Callable[[], int],
     ) -> None:
         config, self._said = adopt(config, connections)
+        self._adopted = json.dumps(
+            [[plan.start_position, plan.quote_balance] for plan in config.instruments]
+        )
         places = ", ".join(each.name for each in connections.all)
         super().__init__(
             config,
@@ -86,7 +90,7 @@ class LiveDesk(TradingDesk):
         self._timer_ns = 0
         self._patience_ns = 0
         self._flattens = any(item.flatten_at_stop for item in config.instruments)
-        self._counted = 0
+        self._counted = self._n_rows = 0  # messages told of; rows applied
         self._fault: MmcoreError | None = None
         self._wallets = wallets_of(connections, ids)
         self._audit_ns = round(config.live.audit_seconds * NS_PER_S)
@@ -147,6 +151,7 @@ class LiveDesk(TradingDesk):
 
     def _note(self, rows: NDArray[np.void]) -> None:
         """Keep rows for the event log."""
+        self._n_rows += len(rows)
         if self._n_log + len(rows) > LOG_ROWS:
             self._flush()
         if len(rows) > LOG_ROWS:
@@ -231,7 +236,7 @@ class LiveDesk(TradingDesk):
 
     def facts(self) -> dict[str, str | int | float | None]:
         """What every venue said before the first order."""
-        said: dict[str, str | int | float | None] = {}
+        said: dict[str, str | int | float | None] = {"adopted": self._adopted}
         for each in self._connections.all:
             state = _account(each)
             said[f"{each.venue}.clock_offset_ns"] = each.prepared.clock_offset_ns
@@ -295,6 +300,7 @@ class LiveDesk(TradingDesk):
 
     def stop(self) -> None:
         """Ask every trader to cancel all and to quote no more."""
+        self.stopped_row = self._n_rows
         super().stop()
         patience_ns = FLATTEN_NS if self._flattens else SETTLE_NS
         self._patience_ns = self._clock() + patience_ns

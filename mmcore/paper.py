@@ -4,22 +4,28 @@ Everything here is deterministic: the same configuration and the same market giv
 whatever the pace, the size of the chunks or the machine.
 """
 
+from collections.abc import Sequence
+from time import perf_counter
+from typing import NamedTuple
+
 import numpy as np
 
 from ._channel import Latency
+from ._engine import Trader
 from ._sim import SimLoop
 from ._venue import Venue
 from .desk import NS_PER_MS, NS_PER_S, TradingDesk
 from .events import EVENT
 from .progress import Level, plural
-from .schema import Config
+from .schema import Config, SimulationConfig
 from .sources import source_of
 from .tape import Source
-from .wiring import Wiring, build, start_of
+from .wiring import Shared, Wiring, build, start_of
 
 FOR_EVER = 2**63 - 1
 TIMER_NS = 100 * NS_PER_MS  # a silent market is noticed, held requests are sent, so often
 SETTLE_STEP_NS = 50 * NS_PER_MS
+EVENTS_MAX = 1 << 40
 PROBLEMS_TOLD_MAX = 10  # damaged records told one by one; the rest only count
 
 
@@ -27,24 +33,35 @@ class PaperDesk(TradingDesk):
     """A `mmcore.run.Desk` on a simulated venue.
 
     config: what to trade on what.  title: name of the run.  seconds: market time after which the
-    run ends, 0 = open.  source: of the market, the configuration's by default.  Raises MmcoreError
-    where the configuration or the market cannot be used.
+    run ends, 0 = open.  source: of the market, the configuration's by default.  shared: with other
+    configurations on the same market.  Raises MmcoreError where the configuration or the market
+    cannot be used.
     """
 
     def __init__(
-        self, config: Config, title: str, seconds: float, source: Source | None = None
+        self,
+        config: Config,
+        title: str,
+        seconds: float,
+        source: Source | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self._source = source_of(config, seconds=seconds) if source is None else source
-        wiring = build(config, self._source.instruments)
+        wiring = build(config, self._source.instruments, shared)
         super().__init__(
             config, title, wiring, market=_market_words(config), place="the simulated venue"
         )
-        self._loop = _loop(config, wiring, self._source.clock)
+        self.clock = self._source.clock
+        self._loop = self._make_loop(Seats.of(config, wiring))
+        self.engine_s = 0.0  # wall time in the compiled loop
         self._length_ns = round(seconds * NS_PER_S)
         self._block = np.zeros(0, EVENT)
         self._logged = 0  # rows of the block that the event log has
         self._until_ns = 0
         self._n_problems = 0
+
+    def _make_loop(self, seats: "Seats") -> SimLoop:
+        return SimLoop(*seats, clock=self.clock, timer_ns=TIMER_NS)
 
     # -- the market --------------------------------------------------------------------------
 
@@ -54,7 +71,9 @@ class PaperDesk(TradingDesk):
         if self._loop.consumed and not self._feed():
             return 0
         limit_ns = min(until_ns or FOR_EVER, self.end_ns or FOR_EVER)
+        began = perf_counter()
         count = self._loop.run(events, limit_ns)
+        self.engine_s += perf_counter() - began
         self._log()
         self.now_ns = self._loop.now_ns
         # the ring is empty and the block is not: only time can have held the loop back
@@ -81,6 +100,22 @@ class PaperDesk(TradingDesk):
             self.log_rows(self._block[self._logged : seen])
             self._logged = seen
 
+    def stop(self) -> None:
+        """Ask every trader to cancel all and to quote no more, as of a definite instant.
+
+        ``stopped_ns`` says before which market time everything has happened, so that a replay
+        stops at the same place; 0: at the end of the market.
+        """
+        if self._loop.consumed and self.over:
+            self.stopped_ns = 0
+        else:
+            self.stopped_ns = self.end_ns if self.over else self.now_ns + 1
+            while self._loop.run(EVENTS_MAX, self.stopped_ns):
+                self._log()
+        self._log()
+        self.now_ns = self._loop.now_ns
+        super().stop()
+
     def settle(self) -> bool:
         """Let time pass without market data; True when nothing is open, under way or to close.
 
@@ -88,13 +123,13 @@ class PaperDesk(TradingDesk):
         """
         self._loop.idle(SETTLE_STEP_NS)
         self.now_ns = self._loop.now_ns
-        settled = all(trader.settled for trader in self._wiring.traders)
+        settled = all(trader.settled for trader in self._loop.traders)
         return settled and self.n_open == 0 and self._loop.under_way == 0
 
     @property
     def n_open(self) -> int:
         """Own orders that are not known to be gone: at the trader, or resting at the venue."""
-        seats = zip(self._wiring.traders, self._loop.venues, strict=True)
+        seats = zip(self._loop.traders, self._loop.venues, strict=True)
         return sum(max(trader.n_open, len(venue.orders())) for trader, venue in seats)
 
     def share(self) -> float:
@@ -138,26 +173,41 @@ def _market_words(config: Config) -> str:
     return plural(len(market.files), "tape")
 
 
-def _loop(config: Config, wiring: Wiring, clock: str) -> SimLoop:
-    """The compiled loop, with a simulated venue and its latency for each trader."""
-    model = config.simulation
-    venues, latencies = [], []
-    for i, instrument in enumerate(wiring.instruments):
-        venues.append(
-            Venue(
-                instrument.spec(i),
-                queue=model.queue_model,
-                exponent=model.exponent,
-                position=start_of(config.instruments[i], instrument),
+class Seats(NamedTuple):
+    """Who sits at the simulated venues: a trader, its account there and the latency between."""
+
+    traders: tuple[Trader, ...]
+    venues: tuple[Venue, ...]
+    latencies: tuple[Latency, ...]
+
+    @classmethod
+    def of(cls, config: Config, wiring: Wiring, beside: Sequence[Venue] = ()) -> "Seats":
+        """The seats of one configuration.
+
+        beside: venues of the same instruments whose books are shared; none: books of their own.
+        """
+        model = config.simulation
+        venues, latencies = [], []
+        for i, instrument in enumerate(wiring.instruments):
+            venues.append(
+                Venue(
+                    instrument.spec(i),
+                    beside=beside[i] if beside else None,
+                    queue=model.queue_model,
+                    exponent=model.exponent,
+                    position=start_of(config.instruments[i], instrument),
+                )
             )
-        )
-        latencies.append(
-            Latency(
-                round(model.entry_latency_ms * NS_PER_MS),
-                round(model.response_latency_ms * NS_PER_MS),
-                jitter_ns=round(model.jitter_ms * NS_PER_MS),
-                seed=config.market.seed + i,
-                cancel_extra_ns=round(model.cancel_extra_ms * NS_PER_MS),
-            )
-        )
-    return SimLoop(wiring.traders, venues, latencies, clock=clock, timer_ns=TIMER_NS)
+            latencies.append(latency_of(model, config.market.seed + i))
+        return cls(wiring.traders, tuple(venues), tuple(latencies))
+
+
+def latency_of(model: SimulationConfig, seed: int) -> Latency:
+    """The latency that a table ``[simulation]`` asks for."""
+    return Latency(
+        round(model.entry_latency_ms * NS_PER_MS),
+        round(model.response_latency_ms * NS_PER_MS),
+        jitter_ns=round(model.jitter_ms * NS_PER_MS),
+        seed=seed,
+        cancel_extra_ns=round(model.cancel_extra_ms * NS_PER_MS),
+    )

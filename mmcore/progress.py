@@ -8,7 +8,7 @@ Money is in quanta (1e-8 of the asset) until it is written, so that parts add up
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, Protocol
 
@@ -479,10 +479,10 @@ class JsonLines:
             self._put(summary_facts(summary))
 
     def _put(self, facts: dict[str, object]) -> None:
-        self._write(json.dumps(_finite(facts), allow_nan=False))
+        self._write(json.dumps(finite(facts), allow_nan=False))
 
 
-def _finite(facts: dict[str, object]) -> dict[str, object]:
+def finite(facts: Mapping[str, object]) -> dict[str, object]:
     """The same facts with null for nan and infinity, which JSON does not have."""
     return {
         key: None if isinstance(value, float) and not math.isfinite(value) else value

@@ -10,7 +10,7 @@ import logging
 import os
 import platform
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager, closing, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -114,10 +114,10 @@ async def _session(config: "Config", options: _Options, keys: "dict[str, Keys]")
     level = logs.level_named(options.log_level)
     async with _desk(config, options, keys) as (desk, ids):
         directory = _directory(config, options.title)
-        journal = _journal(config, desk, directory, ids)
+        journal = open_journal(config, desk, directory, ids)
         terminal = not options.json and _is_terminal()
         handler = logs.open_log(level, directory.log if terminal else None)
-        output = _Output()
+        output = Output()
         try:
             display = _display(options.json, terminal, level, output.write)
             run = Run(
@@ -126,9 +126,10 @@ async def _session(config: "Config", options: _Options, keys: "dict[str, Keys]")
             output.gone = lambda: run.end("the reader of its output has gone")
             try:
                 ending = await run.until_end()
-                _conclude(run, journal, ending, options.require_fills)
+                journal.describe({"stopped_ns": desk.stopped_ns, "stopped_row": desk.stopped_row})
+                conclude(run, journal, ending, options.require_fills)
                 next_step = options.next_step or _next_step(ending, config)
-                summary = _summary(run, journal, ending, directory.path, next_step)
+                summary = summarise(run, journal, ending, directory.path, next_step)
             except BaseException:
                 display.close(None)
                 raise
@@ -178,7 +179,7 @@ def _directory(config: "Config", title: str) -> "RunDirectory":
     return RunDirectory.create(Path(config.run.directory), title)
 
 
-class _Output:
+class Output:
     """Standard output, line by line; a reader that goes away ends the run in order."""
 
     def __init__(self) -> None:
@@ -234,17 +235,30 @@ def _on_loop(
     return code
 
 
-def _journal(
-    config: "Config", desk: "TradingDesk", directory: "RunDirectory", ids: "ClientIds | None"
+def open_journal(
+    config: "Config",
+    desk: "TradingDesk",
+    directory: "RunDirectory",
+    ids: "ClientIds | None" = None,
+    *,
+    event_log: bool = True,
 ) -> "Journal":
-    """The journal, with everything said that is needed to make the run again."""
+    """The journal, with everything said that is needed to make the run again.
+
+    event_log: whether the market goes into this directory, where the configuration asks for it.
+    """
     from .journal import Journal
     from .tape import TapeWriter
 
     live = ids is not None
     log = None
-    if config.run.event_log:
-        log = TapeWriter(directory.events, desk.instruments, provenance={"mode": config.mode})
+    if config.run.event_log and event_log:
+        log = TapeWriter(
+            directory.events,
+            desk.instruments,
+            clock=desk.clock,
+            provenance={"mode": config.mode},
+        )
     journal = Journal(directory, log, keep_records=live or config.run.journal, durable=live)
     if ids is not None:
         journal.describe(
@@ -275,7 +289,7 @@ def _journal(
     return journal
 
 
-def _conclude(run: "Run", journal: "Journal", ending: "Ending", require_fills: bool) -> None:
+def conclude(run: "Run", journal: "Journal", ending: "Ending", require_fills: bool) -> None:
     """Change how the run ended where only its result, or its journal, says so."""
     filled = any(view.n_fills for view in run.snapshot().traders)
     if require_fills and not filled and ending.exit_code == ExitCode.OK:
@@ -285,14 +299,21 @@ def _conclude(run: "Run", journal: "Journal", ending: "Ending", require_fills: b
         ending.exit_code, ending.cause = ExitCode.SAFETY, journal.failure
 
 
-def _summary(
+def summarise(
     run: "Run", journal: "Journal", ending: "Ending", directory: Path, next_step: str
 ) -> "Summary":
     """Write the end of the run into its journal and close that; what is to be told."""
     from .progress import Summary
 
     shot = run.snapshot()
-    _keep(journal, run, shot, ending)
+    keep(
+        journal,
+        shot,
+        ending,
+        cancelled=run.cancelled,
+        remaining=run.n_open,
+        verified=run.verification.lines,
+    )
     journal.close()
     return Summary(
         snapshot=shot,
@@ -308,7 +329,15 @@ def _summary(
     )
 
 
-def _keep(journal: "Journal", run: "Run", shot: "Snapshot", ending: "Ending") -> None:
+def keep(
+    journal: "Journal",
+    shot: "Snapshot",
+    ending: "Ending",
+    *,
+    cancelled: int = 0,
+    remaining: int = 0,
+    verified: Sequence[str] = (),
+) -> None:
     """Fill table ``summary``: trader by trader, and -1 for the whole run."""
     from .progress import trader_facts
 
@@ -328,9 +357,9 @@ def _keep(journal: "Journal", run: "Run", shot: "Snapshot", ending: "Ending") ->
             "journal_hash": journal.hash,
             "exit_code": int(ending.exit_code),
             "cause": ending.cause,
-            "cancelled": run.cancelled,
-            "remaining": run.n_open,
-            "verified": "\n".join(run.verification.lines),
+            "cancelled": cancelled,
+            "remaining": remaining,
+            "verified": "\n".join(verified),
             "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
         },
     )

@@ -61,12 +61,40 @@ class Wiring:
     ring: Ring
 
 
-def build(config: Config, instruments: tuple[Instrument, ...]) -> Wiring:
+class Shared:
+    """What several configurations on one market have in common: the journal's ring, and a market
+    for every instrument and way of looking at it.
+
+    records: room in the ring, a power of two.
+    """
+
+    def __init__(self, records: int = 65_536) -> None:
+        self.ring = Ring(records)
+        self._markets: dict[tuple[object, ...], Market] = {}
+
+    def market(self, item: InstrumentConfig, instrument: Instrument, index: int) -> Market:
+        """The market with the signals that ``item`` asks for, made where there is none yet."""
+        grid = item.grid
+        key = (index, grid.depths, grid.tick_window, grid.forecast)
+        if key not in self._markets:
+            self._markets[key] = _market(item, instrument, index)
+        return self._markets[key]
+
+
+def build(
+    config: Config,
+    instruments: tuple[Instrument, ...],
+    shared: Shared | None = None,
+    *,
+    number: int = 0,
+) -> Wiring:
     """Markets and traders for ``config.instruments``, one each, in order.
 
-    instruments: what the source says of them, same order.  Raises ConfigError where a figure of
-    the configuration does not fit the instrument.
+    instruments: what the source says of them, same order.  shared: with other configurations.
+    number: of the first trader in the records.  Raises ConfigError where a figure of the
+    configuration does not fit the instrument.
     """
+    shared = Shared() if shared is None else shared
     limit = config.account.rate_limit
     account = Account(
         position_max=config.account.max_position_usd or 0.0,
@@ -75,16 +103,16 @@ def build(config: Config, instruments: tuple[Instrument, ...]) -> Wiring:
         drawdown_max=config.account.max_drawdown or 0.0,
         rate=None if limit is None else RateLimiter(limit, reserve=reserve_of(limit)),
     )
-    ring = Ring()
     markets, traders = [], []
     for index, (item, instrument) in enumerate(zip(config.instruments, instruments, strict=True)):
-        market = _market(item, instrument, index)
+        market = shared.market(item, instrument, index)
         markets.append(market)
         # Traders of one account count in ranges of their own: slot and generation are what the
         # client id of an order is made of, and a venue takes no id twice.
         first = index << GENERATION_BITS if config.mode == "live" else 0
-        traders.append(_trader(item, instrument, market, account, ring, index, first))
-    return Wiring(instruments, tuple(markets), tuple(traders), account, ring)
+        place = number + index
+        traders.append(_trader(item, instrument, market, account, shared.ring, place, first))
+    return Wiring(instruments, tuple(markets), tuple(traders), account, shared.ring)
 
 
 def reserve_of(limit: int) -> int:
@@ -190,7 +218,7 @@ def _trader(
     market: Market,
     account: Account,
     ring: Ring,
-    index: int,
+    number: int,
     generation: int,
 ) -> Trader:
     can = CAPABILITIES[instrument.venue]
@@ -213,7 +241,7 @@ def _trader(
         rate=RateLimiter(rate_limit, reserve=reserve_of(rate_limit)),
         account=account,
         ring=ring,
-        number=index,
+        number=number,
         batch=min(item.grid.batch_size, can.batch) if grid else 1,
         post_only=item.post_only,
         flatten=item.flatten_at_stop,

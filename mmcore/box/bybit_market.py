@@ -100,6 +100,8 @@ class Tape:
             "indexPrice": price_text(floor.index_price, listed),
             "openInterest": listed.qty(interest),
             "openInterestValue": money(interest),
+            "singleOpenInterest": listed.qty(interest),
+            "singleOpenInterestValue": money(interest),
             "fundingIntervalHour": str(floor.funding_interval_ns // HOUR_NS),
             "fundingCap": "0.005",
             "nextFundingTime": stamp(floor.next_funding_ns),

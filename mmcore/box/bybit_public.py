@@ -111,12 +111,11 @@ class TradeChannel(Channel):
         place, fresh = self.tape.place, self.tape.fresh
         for at in range(0, len(fresh), PRINTS_MAX):
             rows = [print_entry(place, one) for one in fresh[at : at + PRINTS_MAX]]
-            yield orjson.dumps({
-                "topic": self.topic,
-                "type": "snapshot",
-                "ts": now_ns // NS_PER_MS,
-                "data": rows,
-            })  # fmt: skip
+            ts = now_ns // NS_PER_MS
+            head: dict[str, Any] = {"topic": self.topic, "type": "snapshot", "ts": ts}
+            if place.category == SPOT:
+                head = {"topic": self.topic, "ts": ts, "type": "snapshot"}
+            yield orjson.dumps({**head, "data": rows})
 
 
 class TickerChannel(Channel):

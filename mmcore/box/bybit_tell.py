@@ -37,6 +37,16 @@ STATUS_NAMES = {
 
 Message = dict[str, Any]
 
+# Fields of an order that belong to kinds of order which the box does not have.
+UNUSED = dict.fromkeys(
+    (
+        "blockTradeId", "stopOrderType", "orderIv", "triggerPrice", "takeProfit", "stopLoss",
+        "tpTriggerBy", "slTriggerBy", "tpLimitPrice", "slLimitPrice", "triggerBy", "placeType",
+        "smpOrderId", "feeCurrency",
+    ),
+    "",
+)  # fmt: skip
+
 
 def stamp(ts_ns: int) -> str:
     """A time as ms in digits."""
@@ -69,11 +79,11 @@ def order_message(order: Order, listed: Listing, rejected: str, shift_ns: int = 
     left = order.left if order.open else 0
     unit = order.extra.get("marketUnit", "")
     message: Message = {
+        **UNUSED,
         "category": listed.category,
         "symbol": listed.symbol,
         "orderId": order_id(listed.category, order.id),
         "orderLinkId": order.client_id,
-        "blockTradeId": "",
         "side": SIDE_NAMES[order.side],
         "positionIdx": 0,
         "orderStatus": status(order, rejected),
@@ -93,26 +103,15 @@ def order_message(order: Order, listed: Listing, rejected: str, shift_ns: int = 
         "cumFeeDetail": {coin: money(quanta) for coin, quanta in order.fees.items()},
         "closedPnl": money(sum(fill.realised for fill in order.fills)),
         "orderType": "Market" if order.market else "Limit",
-        "stopOrderType": "",
-        "orderIv": "",
         "marketUnit": unit,
-        "triggerPrice": "",
-        "takeProfit": "",
-        "stopLoss": "",
-        "tpTriggerBy": "",
-        "slTriggerBy": "",
-        "tpLimitPrice": "",
-        "slLimitPrice": "",
         "triggerDirection": 0,
-        "triggerBy": "",
         "lastPriceOnCreated": order.extra.get("lastPrice", ""),
         "reduceOnly": order.reduce_only,
         "closeOnTrigger": False,
-        "placeType": "",
         "smpType": order.extra.get("smpType", "None"),
         "smpGroup": 0,
-        "smpOrderId": "",
-        "feeCurrency": "",
+        "rpiTakerAccess": False,
+        "rpiMatchedQty": "0",
         "createdTime": stamp(order.created_ns + shift_ns),
         "updatedTime": stamp(order.updated_ns + shift_ns),
     }

@@ -13,7 +13,7 @@ what own orders took since the feed last set that level.  While the book is not 
 fills; orders that join then stand behind whatever the next snapshot shows at their price.
 """
 
-from libc.stdint cimport INT64_MAX, int64_t, uint16_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint16_t
 from libc.string cimport memset
 
 from ._depth cimport BK_OK, book_apply, book_qty, book_top
@@ -233,7 +233,55 @@ cdef void venue_after(CVenue* v, const Event* e, int applied, int64_t ts_ns) noe
         _print(v, e, ts_ns)
 
 
+cdef bint _concerns(const CVenue* v, const Event* e) noexcept nogil:
+    # Does a level of the message stand at an own order, or reach one of the other side?
+    cdef const Level* level = <const Level*>(e + 1)
+    cdef int64_t highest = v.orders[v.index[0][0]].tick if v.n[0] else INT64_MIN
+    cdef int64_t lowest = v.orders[v.index[1][0]].tick if v.n[1] else INT64_MAX
+    cdef int i
+    for i in range(e.n_bids):
+        if v.marks[0][level[i].tick & (MARKS - 1)] or level[i].tick >= lowest:
+            return True
+    level += e.n_bids
+    for i in range(e.n_asks):
+        if v.marks[1][level[i].tick & (MARKS - 1)] or level[i].tick <= highest:
+            return True
+    return False
+
+
+cdef void _apart(CVenue* v, const Event* e, int64_t ts_ns) noexcept nogil:
+    # Bids first, then asks, each side in the order of the message: what happens to orders of one
+    # side does not depend on when the other's rows come.
+    cdef const Level* level = <const Level*>(e + 1)
+    cdef Event one = e[0]
+    cdef int i
+    cdef int n_bids = e.n_bids
+    one.n_bids = 0
+    one.n_asks = 0
+    for i in range(n_bids + <int>e.n_asks):
+        one.side = BID if i < n_bids else ASK
+        one.tick = level[i].tick
+        one.qty = level[i].qty
+        venue_before(v, &one)
+        venue_after(v, &one, book_apply(v.book, &one), ts_ns)
+
+
+cdef inline bint _deserted(const CVenue* v) noexcept nogil:
+    # Nothing of anybody's stands here, and no snapshot is on its way: only the book matters.
+    return v.n[0] + v.n[1] + v.n_taken == 0 and not v.in_snapshot
+
+
 cdef void venue_market(CVenue* v, const Event* e, int64_t ts_ns) noexcept nogil:
+    if _deserted(v) and not e.flags & FLAG_SNAPSHOT:
+        if e.kind != EV_TRADE:
+            book_apply(v.book, e)
+            v.unknown = not book_trusted(v)
+        return
+    if (v.rules & RULE_LEVELS_APART and e.kind == EV_DEPTH and e.n_bids | e.n_asks
+            and v.n[0] + v.n[1] and e.seq == 0
+            and not e.flags & (FLAG_SNAPSHOT | FLAG_MORE | FLAG_CONT) and _concerns(v, e)):
+        _apart(v, e, ts_ns)
+        return
     venue_before(v, e)
     venue_after(v, e, book_apply(v.book, e), ts_ns)
 

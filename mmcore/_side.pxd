@@ -23,6 +23,8 @@ cdef struct BookSide:
     int64_t n_far
     int64_t width_max       # slots allocated
     int64_t far_max         # far levels allocated
+    int64_t n_changes       # since the window was last fitted
+    int64_t n_misses        # of them below it
     uint64_t root           # one bit per sum
     uint64_t* sums          # one bit per word
     uint64_t* words         # one bit per slot

@@ -16,6 +16,10 @@ cdef extern from *:
     int lowest_zeros "__builtin_ctzll"(unsigned long long) noexcept nogil
     bint likely "__builtin_expect"(bint, bint) noexcept nogil
 
+cdef enum:
+    MISSES_MAX = 512        # changes behind the window after which its size is looked at
+    MISSES_SHARE = 8       # it grows where more than one change in so many is one of them
+
 cdef double DECAY = exp(-0.5)       # weight of a level against the one before it
 
 
@@ -202,10 +206,29 @@ cdef bint _far_set(BookSide* s, int64_t key, int64_t qty) noexcept nogil:
 
 # -- changes -------------------------------------------------------------------------------------
 
+cdef bint _below_window(BookSide* s, int64_t key, int64_t qty) noexcept nogil:
+    # Where a good part of the changes comes behind the window, it is too small for this market: it
+    # doubles, in memory that is there already.  0: no room.
+    cdef bint small
+    s.n_misses += 1
+    if s.n_misses >= MISSES_MAX:
+        small = MISSES_SHARE * s.n_misses > s.n_changes
+        s.n_misses = 0
+        s.n_changes = 0
+        if not small or s.width == s.width_max or s.best < 0:
+            return _far_set(s, key, qty)
+        s.width *= 2
+        if not _move(s, s.base + s.best - 3 * (s.width >> 2)):
+            return False
+        if key >= s.base:
+            return side_set(s, s.sign * key, qty)
+    return _far_set(s, key, qty)
+
+
 cdef bint _outside(BookSide* s, int64_t key, int64_t qty) noexcept nogil:
     # A level that has no slot.  0: no room.
     if key < s.base:
-        return _far_set(s, key, qty)
+        return _below_window(s, key, qty)
     if qty == 0:
         return True
     if not _move(s, key - 3 * (s.width >> 2)):
@@ -250,6 +273,7 @@ cdef bint _set_levels(BookSide* s, const Level* levels, int64_t n, int64_t strid
             room = _outside(s, slot + base, qty)
             best = s.best
             base = s.base
+            width = s.width
             if not room:
                 break
     s.best = best
@@ -258,6 +282,7 @@ cdef bint _set_levels(BookSide* s, const Level* levels, int64_t n, int64_t strid
 
 
 cdef bint side_run(BookSide* s, const Level* levels, int64_t n) noexcept nogil:
+    s.n_changes += n
     return _set_levels(s, levels, n, 1)
 
 
@@ -265,6 +290,7 @@ cdef bint side_set(BookSide* s, int64_t tick, int64_t qty) noexcept nogil:
     # The one level of most messages of a research tape: no loop, no copies of the window.
     cdef int64_t slot = s.sign * tick - s.base
     cdef int64_t old
+    s.n_changes += 1
     if <uint64_t>slot >= <uint64_t>s.width:
         if not _outside(s, slot + s.base, qty):
             return False
@@ -351,6 +377,8 @@ cdef bint side_load(BookSide* s, const Level* levels, int64_t n, int64_t width) 
     cdef int64_t key = INT64_MIN
     _empty(s)
     s.width = width
+    s.n_changes = 0
+    s.n_misses = 0
     for i in range(n):
         if levels[i].qty != 0:
             key = max(key, s.sign * levels[i].tick)

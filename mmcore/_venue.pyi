@@ -29,7 +29,9 @@ FEE_KINDS: tuple[str, ...]
 #: quantity asked for, less what filled on the way);
 #: fill_unhealthy: fills go on while the book is not to be trusted (nothing fills);
 #: no_partial: an order fills whole or not at all (in pieces);
-#: no_filters: no check of tick, lot, size and notional (the instrument's).
+#: no_filters: no check of tick, lot, size and notional (the instrument's);
+#: levels_apart: each level of a message without update id is judged as a message of its own, which
+#: is how research tapes are recorded (orders are judged when the whole message stands).
 RULES: dict[str, int]
 #: Parity with hftbacktest 2.4.4: its exchange with partial fills.
 PARITY: int

@@ -43,6 +43,7 @@ RULES = {
     "fill_unhealthy": RULE_FILL_UNHEALTHY,
     "no_partial": RULE_NO_PARTIAL,
     "no_filters": RULE_NO_FILTERS,
+    "levels_apart": RULE_LEVELS_APART,
 }
 PARITY = RULES_PARITY
 PARITY_WHOLE = RULES_PARITY_WHOLE

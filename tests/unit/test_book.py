@@ -403,3 +403,17 @@ def test_a_full_book_ignores_deltas_until_the_snapshot():
     assert book.sound()
     assert book.load([(10, 1)], [(11, 1)]) == OK
     assert book.health == Status.OK
+
+
+def test_a_window_that_is_too_small_for_the_market_grows() -> None:
+    book = Book(window=64)
+    levels = {tick: 1 + tick % 7 for tick in range(1_000, 3_000)}
+    book.apply(bids=list(levels.items()))
+    assert book.window == 64
+    rng = np.random.default_rng(1)
+    for tick in rng.integers(1_000, 2_900, 5_000).tolist():
+        levels[tick] = levels.get(tick, 0) % 5 + 1
+        book.apply(bids=[(tick, levels[tick])])
+    assert book.window > 64
+    assert book.sound()
+    assert dict(book.levels(BID).tolist()) == levels

@@ -516,20 +516,29 @@ class Desk:
 
         Raises VenueError when some may remain.
         """
-        deadline = asyncio.get_running_loop().time() + CANCEL_ALL_S
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + CANCEL_ALL_S
         cancelled: set[str] = set()
         pause_s = CANCEL_ROUND_S
         while True:
-            orders = await self.account.open_orders(urgent=True)
-            ours = [each for each in orders if self.own.ids.own(each.client_id)]
-            cancelled.update(each.client_id for each in ours)
-            await self._cancel([(each.instrument, each.client_id) for each in ours])
-            coming = sum(own.op is RequestKind.PLACE for own in self.own.live.values())
-            if not ours and not coming:
-                return len(cancelled)
-            if asyncio.get_running_loop().time() > deadline:
+            left = "some own orders"
+            try:
+                orders = await self.account.open_orders(urgent=True)
+            except VenueError as error:
+                if loop.time() > deadline:
+                    raise
+                self._on_fault(error)
+            else:
+                ours = [each for each in orders if self.own.ids.own(each.client_id)]
+                cancelled.update(each.client_id for each in ours)
+                await self._cancel([(each.instrument, each.client_id) for each in ours])
+                coming = sum(own.op is RequestKind.PLACE for own in self.own.live.values())
+                if not ours and not coming:
+                    return len(cancelled)
+                left = f"{len(ours) + coming} own orders"
+            if loop.time() > deadline:
                 raise VenueError(
-                    f"{len(ours) + coming} own orders may remain open", where=self._rest.venue,
+                    f"{left} may remain open", where=self._rest.venue,
                     done=f"mmcore cancelled {len(cancelled)} and gave up after {CANCEL_ALL_S:g} s",
                     todo="cancel them on Hyperliquid's own page",
                 )  # fmt: skip

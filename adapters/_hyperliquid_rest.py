@@ -79,9 +79,17 @@ class Rest:
         return (self._clock() + self.clock_offset_ns) // MS
 
     async def info(self, kind: str, *, urgent: bool = False, **fields: Any) -> Any:
-        """A question; ``urgent`` may spend what is kept back for cancels.  Raises VenueError."""
-        await self.budget.acquire({"weight": WEIGHTS.get(kind, WEIGHT)}, urgent)
-        status, headers, body = await self._post("/info", {"type": kind} | fields, kind, INFO_S)
+        """A question; ``urgent`` may spend what is kept back for cancels.  Raises VenueError.
+
+        One that got no answer is asked once more: a kept connection may have gone meanwhile.
+        """
+        cost, question = {"weight": WEIGHTS.get(kind, WEIGHT)}, {"type": kind} | fields
+        await self.budget.acquire(cost, urgent)
+        try:
+            status, headers, body = await self._post("/info", question, kind, INFO_S)
+        except OutcomeUnknown:
+            await self.budget.acquire(cost, urgent)
+            status, headers, body = await self._post("/info", question, kind, INFO_S)
         if status != 200:
             raise self._refused(status, headers, body, kind)
         try:

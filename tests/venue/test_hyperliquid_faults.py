@@ -244,3 +244,30 @@ def test_too_many_requests_are_a_reason_to_wait():
             assert time.monotonic() - begin > 0.9
 
     run(story)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_equal_to_the_last_unit_after_cut_lines_races_and_a_restart(seed):
+    async def story(box):
+        async with trading(box) as trader:
+            rng, n = Random(seed), 0
+            churn = asyncio.create_task(trader.churn(rng, 6.0))
+            while not churn.done():
+                await asyncio.sleep(0.1)
+                sell_into(box, 600_000, symbol=rng.choice(["BTC", "ETH"]),
+                          side=rng.choice([BID, ASK]))  # fmt: skip
+                n += 1
+                for ws in list(box.sockets) if n % 9 == 0 else ():
+                    if rng.random() < 0.7:
+                        ws.cut()
+                if n % 11 == 0:
+                    box.faults.apply(do=Do.LOST_ACK, where="request:*", venue=VENUE)
+                if n % 13 == 0:
+                    box.faults.apply(do=Do.RACE, where="order", venue=VENUE)
+                if n == 30:
+                    await box.restart(0.2)
+            assert await churn > 10
+            await settle(box, trader)
+
+    run(story)

@@ -66,6 +66,7 @@ class Desk:
         self._spawn, self._on_fault, self._on_foreign = spawn, on_fault, on_foreign
         self._clock = clock
         self._askers = asyncio.Semaphore(ASKERS)
+        self._asked: set[str] = set()  # client ids of questions on their way
         self._reading = asyncio.Lock()
         self._read_up_to: dict[int, int] = {}  # trade id by instrument: REST has told all of these
 
@@ -264,26 +265,36 @@ class Desk:
         while True:
             await asyncio.sleep(ASK_EVERY_S)
             for own in self.own.unresolved(self._clock()):
-                self._spawn(self._question(own))
+                if own.client_id not in self._asked:  # else its turn at the budget is still to come
+                    self._asked.add(own.client_id)
+                    self._spawn(self._question(own))
 
     async def _question(self, own: Own) -> None:
         terms = self._terms[own.instrument]
-        async with self._askers:
-            try:
-                news = await self._account.order(terms, own.client_id)
-                if (news.done or 0) > own.told:
-                    await self._read_fills(terms)
-            except VenueFault as fault:
-                if fault.code == NO_SUCH_ORDER:
-                    self.own.absent(own)
-                else:
-                    self._on_fault(fault, own.instrument)
-                return
-            except VenueError as error:
-                self._on_fault(error, own.instrument)  # it is asked for again, later
-                return
-        if not self._heard(own, news, asked=True):
+        try:
+            async with self._askers:
+                wanted = await self._ask_venue(own, terms)
+        finally:
+            self._asked.discard(own.client_id)
+        if not wanted:
             await self._cancel(terms, [own.client_id])
+
+    async def _ask_venue(self, own: Own, terms: Terms) -> bool:
+        """False for an order that rests and should not."""
+        try:
+            news = await self._account.order(terms, own.client_id)
+            if (news.done or 0) > own.told:
+                await self._read_fills(terms)
+        except VenueFault as fault:
+            if fault.code == NO_SUCH_ORDER:
+                self.own.absent(own)
+            else:
+                self._on_fault(fault, own.instrument)
+            return True
+        except VenueError as error:
+            self._on_fault(error, own.instrument)  # it is asked for again, later
+            return True
+        return self._heard(own, news, asked=True)
 
     async def mark(self) -> None:
         """Remember the latest fills: what comes later is news."""

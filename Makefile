@@ -64,7 +64,7 @@ lock: $(VENV)/.venv ## choose today's versions of everything and pin them
 
 clean: ## remove everything that the other commands made
 	rm -rf $(VENV) build dist wheelhouse .hypothesis .pytest_cache .mypy_cache .ruff_cache *.egg-info
-	rm -f mmcore/*.c mmcore/*.html mmcore/*.so
+	rm -f mmcore/*.c mmcore/_*.html mmcore/*.so
 	find mmcore adapters tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- set-up: each stamp is made once, and again when what it depends on changes ---------------------

@@ -100,7 +100,7 @@ def attribute(
         adverse_selection=math.fsum(adverse),
         holding=math.fsum([*held, *beside, float(start)]),
         fees=math.fsum(account.fee[account.fee > 0]),
-        rebates=-math.fsum(account.fee[account.fee < 0]),
+        rebates=math.fsum(-account.fee[account.fee < 0]),
         funding=math.fsum(account.funding),
         net=net_of(account, path, scale),
     )

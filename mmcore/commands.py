@@ -154,6 +154,13 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+def report_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--report FILE``, the same on every command that makes a run directory."""
+    return click.option("--report", metavar="FILE", help="At the end write the page of the run.")(
+        command
+    )
+
+
 def log_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--log-level``, or MMCORE_LOG."""
     return click.option(
@@ -198,6 +205,7 @@ def demo(log_level: str | None, as_json: bool) -> int:
 @log_option
 @click.option("--require-fills", is_flag=True, help="A run without fills fails (exit 3).")
 @click.option("--live", is_flag=True, help="Orders may go to the test-net that CONFIG names.")
+@report_option
 @json_option
 def run_command(
     config: str,
@@ -205,6 +213,7 @@ def run_command(
     log_level: str | None,
     require_fills: bool,
     live: bool,
+    report: str | None,
     as_json: bool,
 ) -> int:
     """Trade as CONFIG says: on paper, at the exchange in the box, or at a test-net."""
@@ -225,6 +234,7 @@ def run_command(
         log_level=log_level,
         require_fills=require_fills,
         live=live,
+        report=report,
     )
 
 
@@ -257,6 +267,49 @@ def backtest_command(
         require_fills=require_fills,
     )
     return backtest(loaded, choices)
+
+
+@mmcore.command("report")
+@click.argument("run")
+@click.option("--out", metavar="FILE", help="The page (default: report.html in RUN).")
+@click.option("--csv", "csv_file", metavar="FILE", help="The fills as CSV too.")
+@click.option("--parquet", metavar="FOLDER", help="Fills and equity as Parquet too.")
+@json_option
+def report_command(
+    run: str, out: str | None, csv_file: str | None, parquet: str | None, as_json: bool
+) -> None:
+    """Say what a run was worth, and where that came from: a page, JSON, tables.
+
+    RUN is a run directory, whatever made it.  With --json, --csv or --parquet the page is only
+    written where --out names it.
+    """
+    from pathlib import Path
+
+    from .report import report_of, write_csv, write_parquet
+
+    if out is None and not (as_json or csv_file or parquet):
+        out = str(Path(run, "report.html"))
+    if out is not None:
+        from .page import require_extra
+
+        require_extra()
+    report = report_of(run)
+    written = []
+    if out is not None:
+        from .page import write_page
+
+        write_page(report, Path(out))
+        written.append(out)
+    if csv_file is not None:
+        write_csv(report, Path(csv_file))
+        written.append(csv_file)
+    if parquet is not None:
+        written += map(str, write_parquet(report, Path(parquet)))
+    if as_json:
+        click.echo(json.dumps({**report.facts, "written": written}, ensure_ascii=False))
+        return
+    for line in [*report.facts["sentences"], *(f"written: {path}" for path in written)]:
+        click.echo(line)
 
 
 @mmcore.command()

@@ -195,8 +195,8 @@ class OrderFigures:
 
     fill_ratio: orders with a fill among those placed; fill_ratio_qty: units filled among units
     asked for.  cancels_per_fill: of orders.  time_to_fill_s: median and 90 % from acknowledgement
-    to first fill; rested_s: median life of orders without a fill.  requests_per_s_max: in any one
-    second.
+    to first fill; rested_s: median life of orders without a fill.  calls: to the venue, each with
+    one or several requests; calls_per_s_max: in any one second.
     """
 
     placed: int
@@ -205,18 +205,18 @@ class OrderFigures:
     cancelled: int
     expired: int
     refused: int
-    requests: int
+    calls: int
     fill_ratio: float
     fill_ratio_qty: float
     cancels_per_fill: float
     time_to_fill_s: tuple[float, float]
     rested_s: float
-    requests_per_s: float
-    requests_per_s_max: int
+    calls_per_s: float
+    calls_per_s_max: int
 
 
-def order_figures(orders: NDArray[np.void], request_ns: Ints, seconds: float) -> OrderFigures:
-    """request_ns: when each place, amend and cancel was sent, in order; seconds: of the run."""
+def order_figures(orders: NDArray[np.void], call_ns: Ints, seconds: float) -> OrderFigures:
+    """call_ns: when each call was sent to the venue, in order; seconds: of the run."""
     filled = orders["filled"] > 0
     waited = orders["first_fill_ns"] - orders["acked_ns"]
     waited = waited[filled & (orders["acked_ns"] >= 0)] / 1e9
@@ -233,14 +233,14 @@ def order_figures(orders: NDArray[np.void], request_ns: Ints, seconds: float) ->
         cancelled=n_cancelled,
         expired=int((ended == RecordKind.EXPIRED).sum()),
         refused=int((ended == RecordKind.REJECT).sum()),
-        requests=len(request_ns),
+        calls=len(call_ns),
         fill_ratio=n_filled / len(orders) if len(orders) else math.nan,
         fill_ratio_qty=int(orders["filled"].sum()) / asked if asked else math.nan,
         cancels_per_fill=n_cancelled / n_filled if n_filled else math.nan,
         time_to_fill_s=_spread(waited),
         rested_s=float(np.median(idle)) / 1e9 if len(idle) else math.nan,
-        requests_per_s=len(request_ns) / seconds if seconds else math.nan,
-        requests_per_s_max=peak(request_ns, 1.0),
+        calls_per_s=len(call_ns) / seconds if seconds else math.nan,
+        calls_per_s_max=peak(call_ns, 1.0),
     )
 
 

@@ -43,6 +43,7 @@ class _Options:
     live: bool = False
     title: str = "run"
     next_step: str = ""
+    report: str | None = None
 
 
 def run_config(
@@ -55,6 +56,7 @@ def run_config(
     live: bool = False,
     title: str = "run",
     next_step: str = "",
+    report: str | None = None,
 ) -> int:
     """Run ``config`` to its end; the exit code.
 
@@ -62,9 +64,14 @@ def run_config(
     standard output.  log_level: see `mmcore.logs`.  require_fills: a run without fills ends with
     exit code 3.  live: orders may go to a test-net; without it a configuration that sends them
     there is refused.  title: names the run directory.  next_step: for the last lines; the default
-    fits `run`.  Raises MmcoreError for whatever keeps the run from starting.
+    fits `run`.  report: where the page of the run is written at the end.  Raises MmcoreError for
+    whatever keeps the run from starting.
     """
-    options = _Options(seconds, json, log_level, require_fills, live, title, next_step)
+    options = _Options(seconds, json, log_level, require_fills, live, title, next_step, report)
+    if report is not None:
+        from .page import require_extra
+
+        require_extra()
     keys: dict[str, Keys] = {}
     if config.needs_venue or live:
         from .connect import keys_for
@@ -134,6 +141,8 @@ async def _session(config: "Config", options: _Options, keys: "dict[str, Keys]")
                 display.close(None)
                 raise
             display.close(summary)
+            if options.report is not None:
+                _report(directory.path, options)
             return summary.exit_code
         finally:
             journal.close()
@@ -171,6 +180,16 @@ async def _desk(
             from .live import LiveDesk
 
             yield LiveDesk(config, options.title, seconds, connections, ids, clock), ids
+
+
+def _report(directory: Path, options: _Options) -> None:
+    from .page import write_page
+    from .report import report_of
+
+    place = Path(options.report or "")
+    write_page(report_of(directory), place)
+    if not options.json:
+        print(f"report       {place}", flush=True)
 
 
 def _directory(config: "Config", title: str) -> "RunDirectory":

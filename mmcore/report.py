@@ -1,0 +1,421 @@
+"""What a run was worth, as plain facts: for the page, for JSON, for Parquet and CSV.
+
+`report_of` measures a run directory; the facts are numbers, texts and lists only.  Figures that
+could not be measured are None.  Money is in the settle asset that stands beside it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .attribution import ADVERSE_S, Attribution, as_facts, attribute, summed
+from .errors import DataError, UsageError
+from .events import RecordKind, RejectCode
+from .markouts import BAND, HORIZONS_S, RESAMPLES, Curve, curves, markout
+from .metrics import (
+    ANNUALISE_DAYS,
+    DAY_S,
+    DAYS_A_YEAR,
+    Risk,
+    interval_of,
+    inventory_of,
+    order_figures,
+    risk_of,
+)
+from .traded import REQUESTS, Traded, Trading, read_run, seconds_by_status
+from .words import sentences
+
+OWN_SHARE_WARNED = 0.05  # of the market's volume; beyond it the market would not have stood still
+FILL_COLUMNS = (
+    "time_ns", "seen_ns", "name", "venue", "symbol", "trader", "side", "level", "maker", "price",
+    "quantity", "value", "fee", "currency", "position", "mid_before", "imbalance", "rested_s",
+    "spread_captured", *(f"markout_{h:g}s" for h in HORIZONS_S),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One trader's figures, with what they were made of."""
+
+    trading: Trading
+    terms: Attribution
+    risk: Risk
+    curves: list[Curve]
+    equity_ns: NDArray[np.int64]
+    equity: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run directory, measured.  facts: JSON-able, nan as None."""
+
+    run: Traded
+    interval_s: float
+    measured: tuple[Measured, ...]
+    facts: dict[str, Any]
+
+
+def report_of(directory: Path | str) -> Report:
+    """Measure a run directory.  Raises DataError where it cannot be; see `mmcore.traded`."""
+    run = read_run(directory)
+    interval_s = interval_of(max(each.path.seconds for each in run.tradings))
+    measured = tuple(_measure(each, interval_s) for each in run.tradings)
+    facts = _clean(_facts(run, measured, interval_s))
+    facts["sentences"] = sentences(facts)
+    return Report(run, interval_s, measured, facts)
+
+
+def _measure(trading: Trading, interval_s: float) -> Measured:
+    grid, series = trading.equity(interval_s)
+    whole = series if _even(grid) else series[:-1]
+    return Measured(
+        trading,
+        attribute(trading.fills, trading.path, trading.scale, trading.account),
+        risk_of(whole, interval_s),
+        curves(trading.fills, trading.path) if len(trading.fills) else [],
+        grid,
+        series,
+    )
+
+
+def _even(grid: NDArray[np.int64]) -> bool:
+    """Whether the last step is as long as the first: it is cut short at the end of the run."""
+    return len(grid) < 3 or bool(grid[-1] - grid[-2] == grid[1] - grid[0])
+
+
+# -- facts -----------------------------------------------------------------------------------
+
+
+def _facts(run: Traded, measured: tuple[Measured, ...], interval_s: float) -> dict[str, Any]:
+    days = max(each.trading.path.seconds for each in measured) / DAY_S
+    return {
+        "ok": True,
+        "run": _run_facts(run),
+        "sampling": {
+            "seconds": days * DAY_S,
+            "interval_s": interval_s,
+            "annualised": days >= ANNUALISE_DAYS,
+            "days_a_year": DAYS_A_YEAR,
+            "days": days,
+            "markout_band": list(BAND),
+            "markout_resamples": RESAMPLES,
+            "adverse_selection_s": ADVERSE_S,
+        },
+        "totals": _totals(measured, interval_s),
+        "instruments": [_instrument_facts(each) for each in measured],
+    }
+
+
+def _run_facts(run: Traded) -> dict[str, Any]:
+    kept = ("mode", "environment", "started", "config_path", "config_hash", "seed", "mmcore")
+    facts = {name: run.facts.get(name) for name in kept}
+    ended = ("cause", "exit_code", "journal_hash", "market_s", "wall_s", "events")
+    facts |= {name: run.summary.get(name) for name in ended}
+    return {"directory": str(run.directory), "title": _title(run.directory), **facts}
+
+
+def _title(directory: Path) -> str:
+    """The word of a run directory between its time and its four digits: run, demo, backtest."""
+    parts = directory.resolve().name.split("-")
+    return "-".join(parts[1:-1]) or directory.name
+
+
+def _totals(measured: tuple[Measured, ...], interval_s: float) -> list[dict[str, Any]]:
+    """Sums over the instruments that settle in one asset, asset by asset."""
+    found = []
+    for currency in dict.fromkeys(each.trading.item.settle for each in measured):
+        mine = [each for each in measured if each.trading.item.settle == currency]
+        terms = summed([each.terms for each in mine])
+        capital = math.fsum(each.trading.capital for each in mine)
+        _, series = together(mine)
+        found.append(
+            {
+                "currency": currency,
+                "instruments": len(mine),
+                "fills": sum(len(each.trading.fills) for each in mine),
+                "turnover": math.fsum(each.trading.turnover for each in mine),
+                "capital": capital or None,
+                "return": terms.net / capital if capital else None,
+                "return_gross": terms.gross / capital if capital else None,
+                "attribution": as_facts(terms),
+                "risk": asdict(risk_of(series, interval_s)),
+            }
+        )
+    return found
+
+
+def together(parts: list[Measured]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The equity of several instruments on the grid of the one that was seen longest."""
+    longest = max(parts, key=lambda each: len(each.equity_ns)).equity_ns
+    total = np.zeros(len(longest))
+    for each in parts:
+        place = np.searchsorted(each.equity_ns, longest, "right") - 1
+        total += np.where(place >= 0, each.equity[place.clip(0)], 0.0)
+    return longest, total
+
+
+def _instrument_facts(measured: Measured) -> dict[str, Any]:
+    trading = measured.trading
+    item, scale, path = trading.item, trading.scale, trading.path
+    net, days = measured.terms.net, path.seconds / DAY_S
+    capital, turnover = trading.capital, trading.turnover
+    return {
+        "name": trading.name,
+        "venue": item.venue,
+        "symbol": item.symbol,
+        "strategy": trading.plan.strategy,
+        "currency": item.settle,
+        "base": "contracts" if scale.inverse else item.base,
+        "tick": scale.tick,
+        "price_decimals": item.price_decimals,
+        "seconds": path.seconds,
+        "capital": capital or None,
+        "return": net / capital if capital else None,
+        "return_gross": measured.terms.gross / capital if capital else None,
+        "attribution": as_facts(measured.terms),
+        "engine_net": trading.summary.get("pnl_net"),
+        "risk": asdict(measured.risk),
+        "turnover": turnover,
+        "turnover_a_day": turnover / days if days else None,
+        "fills_a_day": len(trading.fills) / days if days else None,
+        "net_bps_of_turnover": 1e4 * net / turnover if turnover else None,
+        "fills": _fill_facts(trading),
+        "orders": _order_facts(trading),
+        "inventory": _inventory_facts(trading),
+        "markouts": [_curve_facts(curve, scale.tick) for curve in measured.curves],
+        "market": _market_facts(trading),
+        "band": json.loads(trading.summary.get("band") or "null"),
+    }
+
+
+def _fill_facts(trading: Trading) -> dict[str, Any]:
+    fills = trading.fills
+    value = np.abs(trading.scale.worth(fills["tick"])) * fills["qty"]
+    total = float(value.sum())
+    return {
+        "count": len(fills),
+        "buys": int((fills["side"] > 0).sum()),
+        "sells": int((fills["side"] < 0).sum()),
+        "maker_share": float(value[fills["maker"]].sum()) / total if total else None,
+        "quantity": float(fills["qty"].sum()) * trading.scale.unit,
+        "spread_captured_bps": (1e4 * math.fsum(_captured(trading)) / total if total else None),
+    }
+
+
+def _captured(trading: Trading) -> NDArray[np.float64]:
+    """Spread captured by each fill, settle asset."""
+    fills = trading.fills
+    return np.asarray(
+        fills["side"] * fills["qty"] * trading.scale.gain(fills["tick"], fills["mid"])
+    )
+
+
+def _order_facts(trading: Trading) -> dict[str, Any]:
+    figures = asdict(order_figures(trading.orders, trading.call_ns, trading.path.seconds))
+    refused = trading.records[
+        np.isin(trading.records["kind"], [RecordKind.REJECT, RecordKind.EXPIRED])
+    ]
+    reasons = Counter(RejectCode(code).name for code in refused["code"].tolist())
+    levels = []
+    for level in np.unique(trading.orders["level"]).tolist():
+        mine = trading.orders[trading.orders["level"] == level]
+        part = order_figures(mine, trading.call_ns[:0], trading.path.seconds)
+        levels.append(
+            {
+                "level": level,
+                "placed": part.placed,
+                "filled": part.filled,
+                "fill_ratio": part.fill_ratio,
+                "time_to_fill_s": list(part.time_to_fill_s),
+            }
+        )
+    return {
+        **figures,
+        "time_to_fill_s": list(figures["time_to_fill_s"]),
+        "requests": int(np.isin(trading.records["kind"], REQUESTS).sum()),
+        "rate_limit": trading.rate_limit,
+        "refusals": dict(reasons),
+        "levels": levels,
+    }
+
+
+def _inventory_facts(trading: Trading) -> dict[str, Any]:
+    account, path = trading.account, trading.path
+    figures = inventory_of(
+        account.ts_ns,
+        account.positions() * np.float64(trading.scale.unit),
+        int(path.ts_ns[0]),
+        path.end_ns,
+        before=account.start_qty * trading.scale.unit,
+        limit=trading.position_max,
+    )
+    facts = asdict(figures)
+    facts["quantiles"] = list(facts["quantiles"])
+    last = int(account.start_qty + account.qty.sum())
+    return {**facts, "limit": trading.position_max, "final": last * trading.scale.unit}
+
+
+def _market_facts(trading: Trading) -> dict[str, Any]:
+    path = trading.path
+    volume = float(trading.prints["qty"].sum()) * trading.scale.unit
+    own = float(trading.fills["qty"].sum()) * trading.scale.unit
+    share = own / volume if volume else None
+    return {
+        "mid_first": float(path.mid[0]) * trading.scale.tick,
+        "mid_last": float(path.mid[-1]) * trading.scale.tick,
+        "spread_ticks": float(np.median(path.spread)),
+        "volume": volume,
+        "own_share": share,
+        "own_share_large": share is not None and share > OWN_SHARE_WARNED,
+        "gaps": trading.gaps,
+        "crossed": trading.crossed,
+        "malformed": trading.malformed,
+        "unusable_s": path.seconds_unusable,
+        "not_quoting_s": seconds_by_status(trading),
+    }
+
+
+def _curve_facts(curve: Curve, tick: float) -> dict[str, Any]:
+    columns = {name: getattr(curve, name).tolist() for name in ("mean", "low", "high", "mean_bps")}
+    return {
+        "by": curve.by,
+        "name": curve.name,
+        "horizons_s": list(curve.horizons_s),
+        "fills": curve.fills.tolist(),
+        "tick": tick,
+        **columns,
+    }
+
+
+def _clean(value: Any) -> Any:
+    """The same without nan and numpy's numbers, which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {str(key): _clean(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return value + 0.0 if math.isfinite(value) else None
+    return value
+
+
+# -- tables ----------------------------------------------------------------------------------
+
+
+def fill_table(report: Report) -> dict[str, list[Any]]:
+    """Every fill with what was measured of it, as columns in the order of FILL_COLUMNS."""
+    table: dict[str, list[Any]] = {name: [] for name in FILL_COLUMNS}
+    for measured in report.measured:
+        for name, column in _fill_columns(measured).items():
+            table[name] += column
+    order = np.argsort(np.array(table["time_ns"], dtype=np.int64), kind="stable").tolist()
+    return {name: [column[i] for i in order] for name, column in table.items()}
+
+
+def _fill_columns(measured: Measured) -> dict[str, list[Any]]:
+    trading = measured.trading
+    fills, scale, item, n = trading.fills, trading.scale, trading.item, len(trading.fills)
+    rested = fills["rested_ns"]
+    columns: dict[str, Any] = {
+        "time_ns": fills["ts_ns"],
+        "seen_ns": fills["seen_ns"],
+        "name": [trading.name] * n,
+        "venue": [item.venue] * n,
+        "symbol": [item.symbol] * n,
+        "trader": fills["trader"],
+        "side": np.where(fills["side"] > 0, "buy", "sell"),
+        "level": fills["level"],
+        "maker": fills["maker"],
+        "price": [item.price(tick) for tick in fills["tick"].tolist()],
+        "quantity": [item.quantity(qty) for qty in fills["qty"].tolist()],
+        "value": np.abs(scale.worth(fills["tick"])) * fills["qty"],
+        "fee": fills["fee"] / 1e8,
+        "currency": [item.settle] * n,
+        "position": [item.quantity(qty) for qty in fills["position"].tolist()],
+        "mid_before": [
+            item.price(half) / 2 for half in np.rint(2 * fills["mid"]).astype(int).tolist()
+        ],
+        "imbalance": fills["imbalance"],
+        "rested_s": np.where(rested >= 0, rested / 1e9, np.nan),
+        "spread_captured": _captured(trading),
+    }
+    for horizon in HORIZONS_S:
+        gained = markout(fills, trading.path, horizon)
+        columns[f"markout_{horizon:g}s"] = np.round(gained * scale.tick, item.price_decimals + 1)
+    return {
+        name: list(column) if isinstance(column, list) else column.tolist()
+        for name, column in columns.items()
+    }
+
+
+def equity_rows(report: Report) -> Iterator[tuple[int, str, str, float, float]]:
+    """(time_ns, name, currency, profit, position) at every sample of every instrument."""
+    for measured in report.measured:
+        account, trading = measured.trading.account, measured.trading
+        held = np.concatenate([[account.start_qty], account.positions()]) * trading.scale.unit
+        held = held[np.searchsorted(account.ts_ns, measured.equity_ns, "right")]
+        for ts, value, position in zip(
+            measured.equity_ns.tolist(), measured.equity.tolist(), held.tolist(), strict=True
+        ):
+            yield ts, trading.name, trading.item.settle, value, position
+
+
+def write_csv(report: Report, path: Path) -> None:
+    """The fills as CSV with a header; an empty cell where nothing was measured."""
+    table = fill_table(report)
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(table)
+            for row in zip(*table.values(), strict=True):
+                writer.writerow(["" if cell != cell else cell for cell in row])  # noqa: PLR0124 nan
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def write_parquet(report: Report, folder: Path) -> list[Path]:
+    """``fills.parquet`` and ``equity.parquet`` into a folder.  UsageError without pyarrow."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise missing("Parquet", "pyarrow", "parquet") from error
+    names = ("time_ns", "name", "currency", "profit", "position")
+    rows = list(zip(*equity_rows(report), strict=True)) or [()] * len(names)
+    written = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, table in (
+            ("fills", fill_table(report)),
+            ("equity", dict(zip(names, map(list, rows), strict=True))),
+        ):
+            written.append(folder / f"{name}.parquet")
+            pq.write_table(pa.table(table), written[-1])
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return written
+
+
+def missing(what: str, package: str, extra: str) -> UsageError:
+    """The error for a package that an extra brings."""
+    return UsageError(
+        f"{what} needs {package}, which is not installed",
+        done="nothing was written",
+        todo=f'run `python -m pip install "mmcore-maker[{extra}]"`',
+    )
+
+
+def cannot_write(path: Path, error: OSError) -> DataError:
+    """The error for a place that cannot be written."""
+    return DataError(f"cannot be written ({error.strerror})", file=path, todo="name another place")

@@ -1,0 +1,374 @@
+"""A run directory as arrays: what each trader was asked, was filled with, and saw of its market.
+
+The venue's time of a fill, which decides what the mid before it was, is known exactly where the
+event log has the venue's own message (live), and where the simulated response latency is constant
+(paper, backtest).  With simulated jitter the fill is dated JITTERS times its mean earlier: the mid
+is then certain to be one from before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import config as configuration
+from ._book import Book
+from ._path import path_of
+from .errors import ConfigError, DataError, NoDataError
+from .events import ContractKind, Flag, Kind, PaidCode, RecordKind, Status
+from .fills import FILLS, QUANTA, Account, Ints, Path, Scale, orders_of, with_market
+from .instrument import Instrument
+from .journal import EVENTS_NAME, JOURNAL_NAME, read_facts, read_records, read_summary
+from .metrics import equity, grid_of
+from .schema import Config, InstrumentConfig
+from .tape import TapeFile
+from .wiring import CAPABILITIES
+
+JITTERS = 4.0
+NS_PER_MS = 1_000_000
+REQUESTS = (RecordKind.PLACE, RecordKind.AMEND, RecordKind.CANCEL)
+
+
+@dataclass(frozen=True)
+class Trading:
+    """One trader of a run: its instrument, its market, and what it did there.
+
+    prints: public trades (`mmcore._path.PRINT`).  number: of each record, its order.  gaps,
+    crossed, malformed: messages of its market.
+    """
+
+    trader: int
+    name: str
+    item: Instrument
+    plan: InstrumentConfig
+    scale: Scale
+    path: Path
+    prints: NDArray[np.void]
+    fills: NDArray[np.void]
+    orders: NDArray[np.void]
+    account: Account
+    records: NDArray[np.void]
+    number: Ints
+    summary: dict[str, Any]
+    gaps: int
+    crossed: int
+    malformed: int
+
+    @property
+    def call_ns(self) -> Ints:
+        """When calls were sent to the venue: requests of one kind and instant share them."""
+        requests = self.records[np.isin(self.records["kind"], REQUESTS)]
+        together = np.stack([requests["ts_ns"], requests["kind"].astype(np.int64)], axis=1)
+        instants, count = np.unique(together, axis=0, return_counts=True)
+        return np.asarray(np.repeat(instants[:, 0], -(-count // self.batch)))
+
+    @property
+    def batch(self) -> int:
+        """Requests that one call may carry."""
+        if self.plan.strategy != "grid":
+            return 1
+        return min(self.plan.grid.batch_size, CAPABILITIES[self.item.venue].batch)
+
+    @property
+    def rate_limit(self) -> int:
+        """Requests a second that the configuration allows."""
+        own = self.plan.grid if self.plan.strategy == "grid" else self.plan.two_sided
+        return own.rate_limit
+
+    @property
+    def capital(self) -> float:
+        """Balance given to this instrument, settle asset; 0: none is stated."""
+        if self.plan.strategy != "grid":
+            return 0.0
+        price = self.path.mid[0] * self.scale.tick
+        return self.plan.grid.asset / price if self.scale.inverse else self.plan.grid.asset
+
+    @property
+    def position_max(self) -> float:
+        """The largest position that the strategy aims at, quantity."""
+        price = self.path.mid[0] * self.scale.tick
+        if self.plan.strategy == "grid":
+            size = self.scale.contract if self.scale.inverse else price * self.scale.contract
+            return self.plan.max_position_usd / size
+        return self.plan.two_sided.max_absolute_position_size / self.scale.contract
+
+    @cached_property
+    def turnover(self) -> float:
+        """Value traded, settle asset."""
+        return float((np.abs(self.scale.worth(self.fills["tick"])) * self.fills["qty"]).sum())
+
+    def equity(self, interval_s: float) -> tuple[Ints, NDArray[np.float64]]:
+        """Times from the start, one an interval and the last, and the profit then."""
+        grid = grid_of(int(self.path.ts_ns[0]), self.path.end_ns, interval_s)
+        if grid[-1] < self.path.end_ns:
+            grid = np.append(grid, self.path.end_ns)
+        return grid, equity(grid, self.account, self.path, self.scale)
+
+
+@dataclass(frozen=True)
+class Traded:
+    """A run directory.  facts: table ``run`` of its journal; summary: of the whole run."""
+
+    directory: FilePath
+    facts: dict[str, Any]
+    summary: dict[str, Any]
+    config: Config
+    tradings: tuple[Trading, ...]
+
+
+def read_run(directory: FilePath | str) -> Traded:
+    """Read a run directory, of a killed run too.
+
+    Raises NoDataError where there is none, and DataError where it lacks what measuring needs: the
+    event log, the records, a usable book.
+    """
+    place = FilePath(directory)
+    place = place.parent if place.name == JOURNAL_NAME else place
+    journal, events = _files(place)
+    facts, summary = read_facts(journal), read_summary(journal)
+    records = read_records(journal)
+    if not len(records):
+        raise NoDataError(
+            "the journal holds no record",
+            file=journal,
+            todo="run again; `journal = true` under [run] keeps them",
+        )
+    try:
+        plan = configuration.loads(str(facts.get("config", "")), str(facts.get("config_path", "")))
+    except ConfigError as error:
+        raise DataError(
+            f"the configuration that it holds cannot be read ({error.what})",
+            file=journal,
+            todo="report it with the mmcore that made the run",
+        ) from error
+    tape = TapeFile(events)
+    tradings = tuple(
+        _trading(trader, records, tape, plan, summary.get(trader, {}))
+        for trader in _traders(records, plan)
+    )
+    return Traded(place, facts, summary.get(-1, {}), plan, _named(tradings))
+
+
+def _files(place: FilePath) -> tuple[FilePath, FilePath]:
+    journal, events = place / JOURNAL_NAME, place / EVENTS_NAME
+    if not journal.is_file():
+        runs = sorted(path.parent for path in place.glob(f"*/{JOURNAL_NAME}"))
+        todo = f"name one run: the newest is {runs[-1]}" if runs else "name a folder under runs/"
+        raise NoDataError("this is no run directory", file=place, todo=todo)
+    if not events.is_file():
+        raise DataError(
+            "the run kept no event log, so there is no mid to measure its fills against",
+            file=place,
+            todo="set `event_log = true` under [run] and run again",
+        )
+    return journal, events
+
+
+def _traders(records: NDArray[np.void], plan: Config) -> range:
+    return range(max(len(plan.instruments), int(records["trader"].max()) + 1))
+
+
+def _named(tradings: tuple[Trading, ...]) -> tuple[Trading, ...]:
+    """The same, with the venue in the name where two have the same symbol."""
+    symbols = [each.item.symbol for each in tradings]
+    return tuple(
+        replace(each, name=str(each.item)) if symbols.count(each.item.symbol) > 1 else each
+        for each in tradings
+    )
+
+
+def _trading(
+    trader: int,
+    records: NDArray[np.void],
+    tape: TapeFile,
+    plan: Config,
+    summary: dict[str, Any],
+) -> Trading:
+    mine = records[records["trader"] == trader]
+    index = int(mine["instrument"][0]) if len(mine) else trader
+    item = tape.instruments[index]
+    scale = scale_of(item)
+    live = tape.provenance.get("mode") == "live"
+    book, path, prints = _market(tape, index, item, live=live)
+    orders, number = orders_of(mine)
+    fills = _fills(mine, number, orders)
+    fills["ts_ns"] = _venue_ns(mine, tape, plan, live=live)
+    order = np.argsort(fills["ts_ns"], kind="stable")
+    fills = with_market(fills[order], path)
+    return Trading(
+        trader=trader,
+        name=item.symbol,
+        item=item,
+        plan=plan.instruments[min(trader, len(plan.instruments) - 1)],
+        scale=scale,
+        path=path,
+        prints=prints,
+        fills=fills,
+        orders=orders,
+        account=_account(mine, fills, scale),
+        records=mine,
+        number=number,
+        summary=summary,
+        gaps=book.counters.gaps,
+        crossed=book.counters.crossed,
+        malformed=book.counters.bad,
+    )
+
+
+def scale_of(item: Instrument) -> Scale:
+    """The scale of an instrument."""
+    inverse = item.kind == ContractKind.INVERSE
+    return Scale(float(item.tick), 1 / item.qty_per_one, float(item.contract_size), inverse)
+
+
+def _market(
+    tape: TapeFile, index: int, item: Instrument, *, live: bool
+) -> tuple[Book, Path, NDArray[np.void]]:
+    """The book after the last message, its path and the prints, on the clock of the fills."""
+    flags = tape.rows["flags"][:1]
+    two = bool(len(flags) and flags[0] & (Flag.EXCH | Flag.LOCAL))
+    book = Book(item.spec(index))
+    touches, prints = path_of(book, tape.rows, instrument=index, flag=Flag.EXCH if two else 0)
+    times, ends = _times(touches, venue=two or live), _times(prints, venue=two or live)
+    try:
+        path = Path.of(
+            times,
+            touches["bid_tick"],
+            touches["ask_tick"],
+            touches["imbalance"],
+            end_ns=int(ends.max()) if len(ends) else 0,
+        )
+    except ValueError as error:
+        raise NoDataError(f"{item}: {error}", file=tape.path) from None
+    return book, path, prints
+
+
+def _times(rows: NDArray[np.void], *, venue: bool) -> Ints:
+    """When rows happened: at the venue, or here.
+
+    Messages without a time of the venue (Binance spot's snapshots) are as old as others usually
+    are when they arrive.
+    """
+    stamps = rows["ts_venue_ns"] if venue else rows["ts_local_ns"]
+    stamped = stamps > 0
+    if stamped.all() or not stamped.any():
+        return np.asarray(stamps if stamped.any() else rows["ts_local_ns"])
+    late = np.median(rows["ts_local_ns"][stamped] - stamps[stamped])
+    return np.where(stamped, stamps, rows["ts_local_ns"] - int(late))
+
+
+def _fills(records: NDArray[np.void], number: Ints, orders: NDArray[np.void]) -> NDArray[np.void]:
+    """FILLS of the records, in their order, without times at the venue and market."""
+    chosen = records["kind"] == RecordKind.FILL
+    rows, order = records[chosen], number[chosen]
+    fills = np.zeros(len(rows), FILLS)
+    for name in ("instrument", "trader", "level", "side", "tick", "qty", "position"):
+        fills[name] = rows[name]
+    fills["seen_ns"] = rows["ts_ns"]
+    fills["order"] = order
+    fills["fee"] = rows["money"]
+    fills["maker"] = (rows["flags"] & Flag.MAKER) != 0
+    fills["rested_ns"] = -1
+    known = order >= 0
+    acked = np.where(known, orders["acked_ns"][order] if len(orders) else -1, -1)
+    fills["rested_ns"] = np.where(acked >= 0, fills["seen_ns"] - acked, -1)
+    return fills
+
+
+def _venue_ns(records: NDArray[np.void], tape: TapeFile, plan: Config, *, live: bool) -> Ints:
+    """When the venue made each fill of the records."""
+    rows = records[records["kind"] == RecordKind.FILL]
+    if not live:
+        model = plan.simulation
+        late_ms = model.response_latency_ms + JITTERS * model.jitter_ms
+        return np.asarray(rows["ts_ns"] - round(late_ms * NS_PER_MS))
+    names = ["instrument", "slot", "generation", "tick", "qty", "seq"]
+    told = tape.rows[tape.rows["kind"] == Kind.FILL]
+    stamped = zip(_packed(told, names), told["ts_venue_ns"].tolist(), strict=True)
+    stamps = {row.tobytes(): ts_ns for row, ts_ns in stamped}
+    keys = _packed(rows, names)
+    found = [stamps.get(key.tobytes(), 0) for key in keys]
+    return np.where(np.array(found, dtype=np.int64) > 0, found, rows["ts_ns"]).astype(np.int64)
+
+
+def _packed(rows: NDArray[np.void], names: list[str]) -> NDArray[np.int64]:
+    """The named fields as one row of integers each."""
+    return np.stack([rows[name].astype(np.int64) for name in names], axis=1)
+
+
+def _account(records: NDArray[np.void], fills: NDArray[np.void], scale: Scale) -> Account:
+    """The fills and what was paid beside them, in order of time."""
+    paid = records[records["kind"] == RecordKind.PAID]
+    coin = paid["code"] == PaidCode.COIN_FEE
+    # A payment happens with, or after, the fill before it: it is dated as the engine heard of it.
+    late = np.median(fills["seen_ns"] - fills["ts_ns"]) if len(fills) else 0
+    ts_ns = np.concatenate([fills["ts_ns"], paid["ts_ns"] - int(late)])
+    n, zeros = len(fills), np.zeros(len(paid), np.int64)
+    qty = np.concatenate([fills["side"] * fills["qty"], np.where(coin, -paid["qty"], zeros)])
+    tick = np.concatenate([fills["tick"], np.where(coin, paid["tick"], 1)])
+    coin_fees = np.where(coin, scale.worth(np.where(coin, paid["tick"], 1)) * paid["qty"], 0.0)
+    order = np.argsort(ts_ns, kind="stable")
+    return Account(
+        ts_ns[order],
+        qty[order],
+        tick[order],
+        np.concatenate([fills["fee"] * QUANTA, coin_fees])[order],
+        np.concatenate([np.zeros(n), np.where(coin, 0, paid["money"]) * QUANTA])[order],
+        np.concatenate([np.zeros(n, bool), coin])[order],
+        _start_qty(records),
+    )
+
+
+def _start_qty(records: NDArray[np.void]) -> int:
+    """Units held before the first request; a position that was found enters before it."""
+    begun = records[records["kind"] != RecordKind.STATUS]
+    if not len(begun):
+        return int(records["position"][-1]) if len(records) else 0
+    first = begun[0]
+    change = int(first["side"]) * int(first["qty"]) if first["kind"] == RecordKind.FILL else 0
+    return int(first["position"]) - change
+
+
+def quotes_of(trading: Trading, grid_ns: Ints) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Own best bid and ask in force at these times of the engine, ticks; nan without one."""
+    records, number, orders = trading.records, trading.number, trading.orders
+    kinds = [RecordKind.ACK, RecordKind.AMENDED, RecordKind.CANCELLED, RecordKind.EXPIRED]
+    rows = np.flatnonzero((number >= 0) & np.isin(records["kind"], kinds))
+    rows = rows[np.argsort(number[rows], kind="stable")]
+    best = np.full(len(grid_ns), -np.inf), np.full(len(grid_ns), np.inf)
+    if not len(rows):
+        return np.full(len(grid_ns), np.nan), np.full(len(grid_ns), np.nan)
+    order, start = number[rows], records["ts_ns"][rows]
+    ended = orders["ended_ns"][order]
+    end = np.where(ended >= 0, ended, np.iinfo(np.int64).max)
+    follows = order[1:] == order[:-1]
+    end[:-1] = np.where(follows, np.minimum(start[1:], end[:-1]), end[:-1])
+    rests = np.isin(records["kind"][rows], kinds[:2])
+    first, last = np.searchsorted(grid_ns, start), np.searchsorted(grid_ns, end)
+    side, tick = orders["side"][order], records["tick"][rows]
+    for i in np.flatnonzero(rests & (last > first)).tolist():
+        span = slice(first[i], last[i])
+        if side[i] > 0:
+            np.maximum(best[0][span], tick[i], out=best[0][span])
+        else:
+            np.minimum(best[1][span], tick[i], out=best[1][span])
+    bid, ask = (np.where(np.isfinite(each), each, np.nan) for each in best)
+    return bid, ask
+
+
+def seconds_by_status(trading: Trading) -> dict[str, float]:
+    """How long the trader was in each health, by name; OK is left out."""
+    told = trading.records[trading.records["kind"] == RecordKind.STATUS]
+    if not len(told):
+        return {}
+    edges = np.append(told["ts_ns"], trading.records["ts_ns"][-1])
+    found: dict[str, float] = {}
+    for code, span in zip(told["code"].tolist(), np.diff(edges).tolist(), strict=True):
+        if code != Status.OK:
+            found[Status(code).name] = found.get(Status(code).name, 0.0) + span / 1e9
+    return found

@@ -204,7 +204,10 @@ def _price(trading: Trading) -> Figure:
 
 def _marks(trading: Trading, fills: NDArray[np.void], name: str, color: str, digits: int) -> Figure:
     item, later = trading.item, markout(fills, trading.path, 5.0)
-    after = [f"{v:+.1f} ticks after 5 s" if v == v else "too near the end" for v in later.tolist()]  # noqa: PLR0124 nan
+    after = [
+        f"{ticks:+.1f} ticks after 5 s" if np.isfinite(ticks) else "too near the end"
+        for ticks in later.tolist()
+    ]
     texts = [
         f"{name} {item.quantity_text(qty)} at {item.price_text(tick)}, level {level}<br>{gained}"
         for qty, tick, level, gained in zip(

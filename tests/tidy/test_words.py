@@ -106,14 +106,14 @@ def test_type_checkers_see_the_same_public_names_in_the_same_places(root):
     assert ast.literal_eval(names) == mmcore.__all__
 
 
-def test_a_modules_all_is_sorted_and_true(package):
+def test_what_a_module_exports_is_there(package):
+    """Their order is the linter's affair (RUF022)."""
     for source in package:
-        if source.suffix != ".py" or source.module in {"__init__", "__main__"}:
+        if source.suffix != ".py" or source.name.endswith("__.py"):
             continue
-        folder = "mmcore" if source.name.startswith("mmcore/") else "mmcore.adapters"
-        module = import_module(f"{folder}.{source.module}")
+        path = source.name.removesuffix(".py").replace("/", ".")
+        module = import_module(path if path.startswith("mmcore.") else f"mmcore.{path}")
         names = getattr(module, "__all__", [])
-        assert list(names) == sorted(names), source.name
         assert [name for name in names if not hasattr(module, name)] == [], source.name
 
 

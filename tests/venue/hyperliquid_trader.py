@@ -133,7 +133,7 @@ def run(story, *, limits_scale=100.0, **choices):
 def sell_into(box, qty=1_000_000, symbol="BTC", side=ASK):
     """The other account takes, through every bid in sight."""
     floor = box.exchange.floor(VENUE, symbol)
-    tick = floor.band(side) if side == BID else floor.spec.tick_ceil(floor.best(BID)[0] * 9 // 10)
+    tick = floor.spec.tick_ceil(floor.best(-side)[0] * (10 + side) // 10)
     new = NewOrder(floor=floor, side=side, qty=qty, tick=tick, tif=TimeInForce.IOC)
     return box.exchange.place(account_of(box, 1), new, box.clock.engine_ns())
 

@@ -37,7 +37,7 @@ lint: $(VENV)/.tools
 	$(BIN)/ruff format --check $(LINT_PATHS)
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint mmcore
 
-types: build $(VENV)/.tools
+types: build $(VENV)/.test $(VENV)/.tools
 	$(BIN)/mypy mmcore adapters
 
 format: $(VENV)/.tools ## rewrite the Python files in the house format

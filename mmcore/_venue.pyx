@@ -233,7 +233,8 @@ cdef _market(Venue venue, rows):
         e = <const Event*>&view[0] + i
         venue.c.n_out = 0
         venue_market(&venue.c, e, e.ts_venue_ns)
-        answers.append(_answers(&venue.c))
+        if venue.c.n_out:
+            answers.append(_answers(&venue.c))
         i += 1
         if e.kind == EV_DEPTH:
             i += (<int>e.n_bids + <int>e.n_asks + 3) >> 2

@@ -312,6 +312,16 @@ def report_command(
         click.echo(line)
 
 
+@mmcore.command("replay")
+@click.argument("run")
+@json_option
+def replay_command(run: str, as_json: bool) -> int:
+    """Make the decisions of run directory RUN again; compare its fills with simulated ones."""
+    from .replay import replay
+
+    return replay(run, as_json=as_json)
+
+
 @mmcore.command()
 @click.argument("config")
 @json_option

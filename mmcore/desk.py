@@ -73,6 +73,11 @@ class TradingDesk(abc.ABC):
     def n_open(self) -> int:
         """Own orders that are not known to be gone."""
 
+    @property
+    def wiring(self) -> Wiring:
+        """Markets and traders."""
+        return self._wiring
+
     # -- records -----------------------------------------------------------------------------
 
     def drain(self) -> NDArray[np.void]:

@@ -13,7 +13,7 @@ from .markouts import markout
 from .metrics import drawdowns
 from .report import Measured, Report, together
 from .traded import Trading, quotes_of
-from .words import duration
+from .words import MARKOUT_S, duration
 
 POINTS = 1500  # of a line; a bin keeps its lowest and its highest point
 FILLS_DRAWN = 4000
@@ -26,8 +26,8 @@ def charts(report: Report) -> dict[str, Figure]:
     """Every figure of the page by the id of its place there."""
     found: dict[str, Figure] = {}
     for n, total in enumerate(report.facts["totals"]):
-        mine = [m for m in report.measured if m.trading.item.settle == total["currency"]]
-        found[f"equity-{n}"] = _equity(mine, total["currency"])
+        parts = [m for m in report.measured if m.trading.item.settle == total["currency"]]
+        found[f"equity-{n}"] = _equity(parts, total["currency"])
         found[f"terms-{n}"] = _terms(total["attribution"], total["currency"])
     for n, measured in enumerate(report.measured):
         facts = report.facts["instruments"][n]
@@ -37,7 +37,8 @@ def charts(report: Report) -> dict[str, Figure]:
         if len(report.measured) > 1:
             found[f"own-terms-{n}"] = _terms(facts["attribution"], facts["currency"])
         for by in dict.fromkeys(curve["by"] for curve in facts["markouts"]):
-            found[f"markout-{n}-{by}"] = _markouts([c for c in facts["markouts"] if c["by"] == by])
+            mine = [curve for curve in facts["markouts"] if curve["by"] == by]
+            found[f"markout-{n}-{by}"] = _hours(mine) if by == "hour" else _markouts(mine)
         if len(measured.trading.fills):
             found[f"waiting-{n}"] = _waiting(measured.trading)
         if facts["band"]:
@@ -82,7 +83,7 @@ def _layout(y: str, **more: Any) -> Figure:
         "showlegend": True,
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         "xaxis": {"type": "date"},
-        "yaxis": {"title": {"text": y}, "zeroline": True},
+        "yaxis": {"title": {"text": y}, "zeroline": True, "exponentformat": "none"},
     }
     return {**base, **more}
 
@@ -111,7 +112,11 @@ def _equity(parts: Sequence[Measured], currency: str) -> Figure:
     data.append(_line("drawdown", _ms(at), _numbers(values), SELL, **below))
     layout = _layout(currency, height=400)
     layout["yaxis"] |= {"domain": [0.32, 1]}
-    layout["yaxis2"] = {"domain": [0, 0.26], "title": {"text": "drawdown"}}
+    layout["yaxis2"] = {
+        "domain": [0, 0.26],
+        "title": {"text": "drawdown"},
+        "exponentformat": "none",
+    }
     layout["xaxis"] |= {"anchor": "y2"}
     return {"data": data, "layout": layout}
 
@@ -203,9 +208,9 @@ def _price(trading: Trading) -> Figure:
 
 
 def _marks(trading: Trading, fills: NDArray[np.void], name: str, color: str, digits: int) -> Figure:
-    item, later = trading.item, markout(fills, trading.path, 5.0)
+    item, later = trading.item, markout(fills, trading.path, MARKOUT_S)
     after = [
-        f"{ticks:+.1f} ticks after 5 s" if np.isfinite(ticks) else "too near the end"
+        f"{ticks:+.1f} ticks after {MARKOUT_S:g} s" if np.isfinite(ticks) else "too near the end"
         for ticks in later.tolist()
     ]
     texts = [
@@ -271,21 +276,51 @@ def _markouts(curves: Sequence[dict[str, Any]]) -> Figure:
     data = []
     for curve, color in zip(curves, COLORS * len(curves), strict=False):
         x = [f"{horizon:g} s" for horizon in curve["horizons_s"]]
-        mean, low, high = curve["mean"], curve["low"], curve["high"]
-        bars = {
-            "type": "data",
-            "symmetric": False,
-            "array": [None if h is None else h - m for h, m in zip(high, mean, strict=True)],
-            "arrayminus": [None if v is None else m - v for v, m in zip(low, mean, strict=True)],
-            "thickness": 1,
-            "width": 3,
-        }
-        texts = [f"{count:,} fills" for count in curve["fills"]]
         name = f"{curve['name']} ({curve['fills'][0]:,})"
+        bars = _bars(curve["mean"], curve["low"], curve["high"])
+        texts = [f"{count:,} fills" for count in curve["fills"]]
         more = {"mode": "lines+markers", "error_y": bars, "text": texts, "connectgaps": False}
-        data.append(_line(name, x, _numbers(_or_nan(mean), 5), color, **more))
+        data.append(_line(name, x, _numbers(_or_nan(curve["mean"]), 5), color, **more))
     layout = _layout("ticks a fill", height=280, hovermode="closest", xaxis={"type": "category"})
     return {"data": data, "layout": layout}
+
+
+def _hours(curves: Sequence[dict[str, Any]]) -> Figure:
+    """One horizon by the hour: curves of each hour could not be told apart."""
+    place = curves[0]["horizons_s"].index(MARKOUT_S)
+    mean, low, high = ([each[name][place] for each in curves] for name in ("mean", "low", "high"))
+    points = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"after {MARKOUT_S:g} s",
+        "x": [curve["name"].split()[0] for curve in curves],
+        "y": mean,
+        "error_y": _bars(mean, low, high),
+        "text": [f"{curve['fills'][place]:,} fills" for curve in curves],
+        "marker": {"color": LINE, "size": 8},
+    }
+    layout = _layout("ticks a fill", height=280, hovermode="closest", xaxis={"type": "category"})
+    return {"data": [points], "layout": layout}
+
+
+def _bars(
+    mean: Sequence[float | None], low: Sequence[float | None], high: Sequence[float | None]
+) -> Figure:
+    """Error bars from a band; none where there is none."""
+    above = [
+        h - m if h is not None and m is not None else None for m, h in zip(mean, high, strict=True)
+    ]
+    below = [
+        m - v if v is not None and m is not None else None for m, v in zip(mean, low, strict=True)
+    ]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": above,
+        "arrayminus": below,
+        "thickness": 1,
+        "width": 3,
+    }
 
 
 def _or_nan(values: Sequence[float | None]) -> list[float]:

@@ -22,10 +22,15 @@ def duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.3g} s"
     if seconds < 7200:
-        return f"{int(seconds // 60)} min {round(seconds % 60)} s"
+        return _two(round(seconds), 60, "min", "s")
     if seconds < 172_800:
-        return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
+        return _two(round(seconds / 60), 60, "h", "min")
     return f"{seconds / 86400:.1f} days"
+
+
+def _two(small: int, ratio: int, large_name: str, small_name: str) -> str:
+    large, rest = divmod(small, ratio)
+    return f"{large} {large_name} {rest} {small_name}" if rest else f"{large} {large_name}"
 
 
 def money(value: float, currency: str) -> str:
@@ -38,24 +43,32 @@ def money(value: float, currency: str) -> str:
 def _outcome(facts: Mapping[str, Any]) -> str:
     seconds = max(each["seconds"] for each in facts["instruments"])
     names = " and ".join(_short([each["name"] for each in facts["instruments"]]))
-    parts = []
-    for total in facts["totals"]:
-        net, currency = total["attribution"]["net"], total["currency"]
-        word = "made" if net > 0 else "lost"
-        share = (
-            f" ({abs(total['return']):.2%} of the {money(total['capital'], currency)} given to it)"
-        )
-        counted = f" in {total['fills']:,} fills worth {money(total['turnover'], currency)}"
-        rest = share if total["return"] is not None else ""
-        parts.append(f"{word} {money(abs(net), currency)}{rest}{counted}")
-    where = _where(facts["run"])
-    said = " and ".join(parts)
-    if not any(total["fills"] for total in facts["totals"]):
-        said = "traded nothing: no order was filled"
-    return f"In {duration(seconds)} of {names} {where} the run {said}."
+    begun = f"In {duration(seconds)} of {names} {_where(facts['run'])} the run"
+    fills = sum(total["fills"] for total in facts["totals"])
+    if not fills:
+        return f"{begun} traded nothing: no order was filled."
+    if len(facts["totals"]) > 1:
+        nets = [
+            f"{'made' if total['attribution']['net'] > 0 else 'lost'} "
+            f"{money(abs(total['attribution']['net']), total['currency'])}"
+            for total in facts["totals"]
+        ]
+        return f"{begun} {', '.join(nets[:-1])} and {nets[-1]} in {fills:,} fills."
+    (total,) = facts["totals"]
+    net, currency = total["attribution"]["net"], total["currency"]
+    share = ""
+    if total["return"] is not None:
+        capital = money(total["capital"], currency)
+        share = f" ({abs(total['return']):.2%} of the {capital} given to it)"
+    return (
+        f"{begun} {'made' if net > 0 else 'lost'} {money(abs(net), currency)}{share} in "
+        f"{fills:,} fills worth {money(total['turnover'], currency)}."
+    )
 
 
 def _where(run: Mapping[str, Any]) -> str:
+    if run["title"] == "backtest":
+        return "in a backtest"
     if run["mode"] != "live":
         return "on paper"
     boxed = run["environment"] == "loopback"
@@ -67,24 +80,33 @@ def _short(names: list[str]) -> list[str]:
 
 
 def _origin(facts: Mapping[str, Any]) -> str:
-    said = []
-    for total in facts["totals"]:
-        terms, currency = total["attribution"], total["currency"]
-        captured, inventory = terms["spread_capture"], terms["inventory"]
-        first = "captured" if captured >= 0 else "gave up"
-        costs = terms["fees"] - terms["rebates"]
-        said.append(
-            f"its fills {first} {money(abs(captured), currency)} against the mid just before them, "
-            f"the position then {'earned' if inventory >= 0 else 'lost'} "
-            f"{money(abs(inventory), currency)} ({money(terms['adverse_selection'], currency)} of "
-            f"it within {facts['sampling']['adverse_selection_s']:g} s), and fees "
-            f"{'cost' if costs >= 0 else 'paid back'} {money(abs(costs), currency)}"
-        )
-        if terms["funding"]:
-            word = "brought" if terms["funding"] > 0 else "took"
-            said[-1] += f"; funding {word} {money(abs(terms['funding']), currency)}"
-    text = "; ".join(said)
-    return f"{text[:1].upper()}{text[1:]}."
+    if len(facts["totals"]) > 1:
+        return f"In {'; in '.join(_briefly(total) for total in facts['totals'])}."
+    (total,) = facts["totals"]
+    terms, currency = total["attribution"], total["currency"]
+    captured, inventory = terms["spread_capture"], terms["inventory"]
+    costs = terms["fees"] - terms["rebates"]
+    text = (
+        f"Its fills {'captured' if captured >= 0 else 'gave up'} {money(abs(captured), currency)} "
+        f"against the mid just before them, the position then "
+        f"{'earned' if inventory >= 0 else 'lost'} {money(abs(inventory), currency)} "
+        f"({money(terms['adverse_selection'], currency)} of it within "
+        f"{facts['sampling']['adverse_selection_s']:g} s), and fees "
+        f"{'cost' if costs >= 0 else 'paid back'} {money(abs(costs), currency)}"
+    )
+    if terms["funding"]:
+        word = "brought" if terms["funding"] > 0 else "took"
+        text += f"; funding {word} {money(abs(terms['funding']), currency)}"
+    return f"{text}."
+
+
+def _briefly(total: Mapping[str, Any]) -> str:
+    """The terms of one asset of several."""
+    terms = total["attribution"]
+    parts = [("spread", terms["spread_capture"]), ("position", terms["inventory"])]
+    parts += [("fees", terms["rebates"] - terms["fees"]), ("funding", terms["funding"])]
+    told = [f"{name} {value:+,.3g}" for name, value in parts if value or name != "funding"]
+    return f"{total['currency']}: {', '.join(told)}"
 
 
 def _fills(facts: Mapping[str, Any]) -> str:

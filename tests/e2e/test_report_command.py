@@ -1,0 +1,162 @@
+"""`report` and `run --report`: from any run directory to a page, JSON and tables."""
+
+import csv
+import importlib.util
+import json
+import re
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from mmcore import page
+from mmcore.commands import execute
+from mmcore.config import loads
+from mmcore.session import run_config
+
+CONFIG = """
+[market]
+speed = 0
+[run]
+seconds = 90.0
+directory = "{folder}"
+[[instrument]]
+venue = "synthetic"
+symbol = "BTCUSDT"
+[instrument.grid]
+minimum_spread = 1.0
+orders_per_side = 2
+[[instrument]]
+venue = "synthetic"
+symbol = "ETHUSDT"
+strategy = "two_sided"
+[instrument.two_sided]
+target_liquidity = 0.1
+half_spread = 1.0
+max_absolute_position_size = 0.5
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run with fills of two instruments."""
+    folder = tmp_path_factory.mktemp("runs")
+    assert run_config(loads(CONFIG.format(folder=folder.as_posix())), json=True) == 0
+    (journal,) = folder.glob("*/journal.sqlite")
+    return journal.parent
+
+
+@pytest.fixture
+def run(made, tmp_path):
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(made, tmp_path / made.name))
+
+
+def told(capsys, *arguments, code=0):
+    assert execute(["report", *map(str, arguments)]) == code
+    return capsys.readouterr()
+
+
+def facts_of(capsys, run):
+    return json.loads(told(capsys, run, "--json").out)
+
+
+def test_the_facts_agree_with_the_engine_and_close(run, capsys):
+    facts = facts_of(capsys, run)
+    assert [each["name"] for each in facts["instruments"]] == ["BTCUSDT", "ETHUSDT"]
+    for each in facts["instruments"]:
+        terms = each["attribution"]
+        assert each["fills"]["count"] > 0
+        assert terms["residual_relative"] < 1e-9
+        assert terms["net"] == pytest.approx(each["engine_net"], abs=1e-6)
+        total = terms["spread_capture"] + terms["inventory"] - terms["fees"] + terms["rebates"]
+        assert total == pytest.approx(terms["net"], abs=1e-9)
+    (total,) = facts["totals"]
+    assert total["attribution"]["net"] == pytest.approx(
+        sum(each["attribution"]["net"] for each in facts["instruments"])
+    )
+    assert len(facts["sentences"]) == 3 and not facts["sampling"]["annualised"]
+
+
+def test_the_page_holds_everything_and_reaches_for_nothing(run, capsys):
+    out = told(capsys, run).out
+    text = (run / "report.html").read_text("utf-8")
+    assert str(run / "report.html") in out
+    own = text[: text.index("<script>")] + text[text.rindex("<script>") :]
+    assert not re.search(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", own)
+    figures = json.loads(re.search(r'id="figures">(.*?)</script>', text, re.DOTALL)[1])
+    places = set(re.findall(r'<div id="([\w-]+)" class="figure">', text))
+    assert places == set(figures) - {name for name in figures if name.endswith("-hour")}
+    assert {"equity-0", "terms-0", "price-1", "inventory-0", "calls-1", "markout-0-all"} <= places
+    assert "the identity closes" in text and "Nothing is annualised" in text
+
+
+def test_fills_as_csv_and_parquet_are_the_same(run, tmp_path, capsys):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    told(capsys, run, "--csv", tmp_path / "fills.csv", "--parquet", tmp_path)
+    with (tmp_path / "fills.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    table = parquet.read_table(tmp_path / "fills.parquet").to_pylist()
+    assert [float(row["price"]) for row in rows] == [row["price"] for row in table]
+    assert [int(row["time_ns"]) for row in rows] == sorted(row["time_ns"] for row in table)
+    assert not (run / "report.html").exists()
+    facts = facts_of(capsys, run)
+    captured = sum(row["spread_captured"] for row in table)
+    assert captured == pytest.approx(facts["totals"][0]["attribution"]["spread_capture"])
+    equity = parquet.read_table(tmp_path / "equity.parquet").to_pylist()
+    last = {row["name"]: row["profit"] for row in equity}
+    assert last == pytest.approx(
+        {each["name"]: each["attribution"]["net"] for each in facts["instruments"]}, abs=1e-6
+    )
+
+
+def test_a_killed_run_is_reported_as_such(run, capsys):
+    with sqlite3.connect(run / "journal.sqlite") as db:
+        db.execute("DELETE FROM summary")
+    assert facts_of(capsys, run)["run"]["exit_code"] is None
+    told(capsys, run)
+    assert "never wrote its end" in (run / "report.html").read_text("utf-8")
+
+
+def test_a_run_without_fills_says_so(run, capsys):
+    with sqlite3.connect(run / "journal.sqlite") as db:
+        db.execute("DELETE FROM record WHERE kind = 12")
+        db.execute("UPDATE record SET position = 0")
+    sentences = facts_of(capsys, run)["sentences"]
+    assert "traded nothing" in sentences[0] and "cannot be said" in sentences[2]
+    told(capsys, run)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (shutil.rmtree, "this is no run directory"),
+        (lambda run: (run / "events.mmt").unlink(), "kept no event log"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_sentence(run, capsys, damage, said):
+    damage(run)
+    error = told(capsys, run, code=3).err
+    assert said in error and error.count("\n") == 1
+
+
+def test_a_folder_of_runs_names_the_newest(run, capsys):
+    assert str(run) in told(capsys, run.parent, code=3).err
+
+
+def test_without_the_extra_one_sentence_names_it_and_json_works(run, capsys, monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(page, "find_spec", lambda name: None if name == "plotly" else real(name))
+    error = told(capsys, run, code=2).err
+    assert 'python -m pip install "mmcore-maker[report]"' in error
+    assert facts_of(capsys, run)["ok"]
+
+
+def test_run_writes_its_page_at_the_end(tmp_path, capsys):
+    config = tmp_path / "my.toml"
+    config.write_text(CONFIG.format(folder=(tmp_path / "runs").as_posix()), encoding="utf-8")
+    place = tmp_path / "deep" / "out.html"
+    assert execute(["run", str(config), "--seconds", "5", "--report", str(place)]) == 0
+    assert str(place) in capsys.readouterr().out.splitlines()[-1]
+    assert place.stat().st_size > 1_000_000

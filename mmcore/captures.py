@@ -3,7 +3,8 @@
 Kinds: ``raw`` (one line a message: receive time, blank, frame; gzip or plain), ``records`` (JSON
 lines of a recorder that also kept the subscriptions and REST answers, zstandard or plain), ``text``
 (the same recorder's older form), ``npz`` (hftbacktest's event array), ``csv`` (one row a level or a
-trade), ``tape`` (mmcore's own).
+trade, with Binance's update ids), ``sheet`` (other tables, see :mod:`mmcore.sheets`), ``tape``
+(mmcore's own).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import orjson
 from .errors import DataError, NoDataError, VenueError
 from .instrument import Instrument
 from .raw_tape import read_header
+from .sheets import PARQUET_MAGIC, Sheet, csv_sheet, parquet_sheet
 from .streams import Record, Text
 from .venue import decoder
 
@@ -37,7 +39,7 @@ class Capture:
 
     listing: venue -> symbols, in the order met.  answers: venue -> symbol -> instrument, where the
     capture holds the venue's own list.  ts_first_ns: receive time of its first message.  records:
-    venue -> frames in order, for kinds that are read whole.
+    venue -> frames in order, for kinds that are read whole.  sheet: the table that the file is.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class Capture:
     answers: dict[str, dict[str, Instrument]] = field(default_factory=dict)
     ts_first_ns: int = 0
     records: dict[str, list[Record]] = field(default_factory=dict)
+    sheet: Sheet | None = None
 
     def hold(self, venue: str, symbol: str) -> None:
         """Note that the capture holds this instrument."""
@@ -85,6 +88,8 @@ def _look(path: Path, text: Text) -> Capture:
         return Capture(path, "tape")
     if chunk.startswith(b"PK\x03\x04"):
         return Capture(path, "npz")
+    if chunk.startswith(PARQUET_MAGIC):
+        return _look_sheet(parquet_sheet(path))
     if not chunk.strip() and not text.fault:
         raise NoDataError("the file holds no text", file=path, todo="record or fetch it again")
     if text.fault and not chunk:
@@ -97,6 +102,8 @@ def _look(path: Path, text: Text) -> Capture:
         return _text_records(path, _whole_text(text, chunk, path))
     if any(RAW_LINE.match(line) for line in chunk.splitlines()[:50]):
         return _look_raw(path, text, chunk)
+    if sheet := csv_sheet(path, chunk):
+        return _look_sheet(sheet)
     raise DataError(
         f"not a kind of capture that mmcore reads; it starts with {chunk[:40]!r}",
         file=path,
@@ -370,10 +377,19 @@ def _look_csv(path: Path, chunk: bytes) -> Capture:
     return capture
 
 
+def _look_sheet(sheet: Sheet) -> Capture:
+    capture = Capture(sheet.path, "sheet", sheet=sheet, ts_first_ns=sheet.ts_first_ns)
+    if sheet.venue and sheet.symbol:
+        capture.hold(sheet.venue, sheet.symbol)
+    return capture
+
+
 def chains(captures: Sequence[Capture]) -> list[list[Capture]]:
-    """Captures that continue each other, together: the raw files of one venue and symbols."""
+    """Captures that continue each other, together: raw files or sheets of one venue and symbols."""
     groups: dict[object, list[Capture]] = {}
     for i, capture in enumerate(captures):
         names = tuple((venue, tuple(sorted(s))) for venue, s in capture.listing.items())
-        groups.setdefault(names if capture.kind == "raw" else i, []).append(capture)
+        shape = capture.sheet.shape if capture.sheet else ""
+        alone = capture.kind not in {"raw", "sheet"}
+        groups.setdefault(i if alone else (shape, names), []).append(capture)
     return [sorted(group, key=lambda capture: capture.ts_first_ns) for group in groups.values()]

@@ -28,6 +28,7 @@ from .errors import DataError, NoDataError, VenueError
 from .events import EVENT, ContractKind, Kind
 from .instrument import Instrument, UnknownInstrument, find, known_instruments
 from .recording import heads_of
+from .shapes import SheetStream
 from .streams import Faults, FrameReader, Problem, RawStream, RecordStream, Stream
 from .tables import ArrayStream, read_binance_csv, read_npz
 from .venue import Rows, decoder
@@ -280,6 +281,13 @@ class TapeSource:
                     "TapeSource([file], [(venue, symbol)])",
                 )
             return tuple(found.values())
+        if len(wanted) == 1:
+            for capture in self._captures:
+                if capture.sheet and not capture.listing:  # names none: taken at our word
+                    each = wanted[0]
+                    capture.hold(
+                        *((each.venue, each.symbol) if isinstance(each, Instrument) else each)
+                    )
         items = tuple(self._wanted(each) for each in wanted)
         if len({(item.venue, item.symbol) for item in items}) != len(items):
             raise ValueError("an instrument is wanted twice")
@@ -343,6 +351,10 @@ class TapeSource:
                 continue
             numbers = [self._numbers[venue, symbol] for symbol in mine]
             items = [self.instruments[number] for number in numbers]
+            if capture.sheet:
+                sheets = [each.sheet for each in chain if each.sheet]
+                streams.append(SheetStream(sheets, items[0], numbers[0], self._faults))
+                continue
             if capture.kind == "csv":
                 rows = read_binance_csv(capture.path, items[0], self._faults, numbers[0])
                 streams.append(ArrayStream(rows, size))

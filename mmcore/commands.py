@@ -406,15 +406,64 @@ def tape(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
+def instrument_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--instrument``, for files that do not say whose they are, or hold more than is wanted."""
+    return click.option(
+        "--instrument", "names", multiple=True, help="VENUE:SYMBOL, where the file names none."
+    )(command)
+
+
+def _named(names: tuple[str, ...]) -> list[tuple[str, str]] | None:
+    pairs = [tuple(name.partition(":")[::2]) for name in names]
+    for name, (place, symbol) in zip(names, pairs, strict=True):
+        if not place or not symbol:
+            raise click.UsageError(
+                f"--instrument {name}: expected VENUE:SYMBOL, as binance-usdm:BTCUSDT",
+                click.get_current_context(),
+            )
+    return [(place, symbol) for place, symbol in pairs] or None
+
+
 @tape.command()
 @click.argument("file")
+@instrument_option
 @json_option
-def info(file: str, as_json: bool) -> None:
+def info(file: str, names: tuple[str, ...], as_json: bool) -> None:
     """Say what FILE holds: instruments, time, messages, damage."""
     from .tape_info import tape_facts
 
-    facts = tape_facts(file)
+    facts = tape_facts(file, _named(names))
     _say({**facts, "next": "name it in [market] files, then python -m mmcore run"}, as_json=as_json)
+
+
+@tape.command()
+@click.argument("files", nargs=-1, required=True, metavar="IN... OUT")
+@click.option("--to", type=click.Choice(["mmt", "npz"]), help="Default: as OUT ends, else mmt.")
+@instrument_option
+@json_option
+def convert(files: tuple[str, ...], to: str | None, names: tuple[str, ...], as_json: bool) -> None:
+    """Write recordings IN into one file OUT: mmcore's tape, or hftbacktest's array (npz).
+
+    A conversion to a tape that was interrupted goes on when the same command is given again.
+    """
+    from pathlib import Path
+
+    from .convert import Step
+    from .convert import convert as write
+
+    if len(files) < 2:
+        raise click.UsageError(
+            "one file is named, expected inputs and an output", click.get_current_context()
+        )
+    *inputs, out = files
+
+    def tell(step: Step) -> None:
+        left = f"about {step.left_s:.0f} s left" if step.left_s == step.left_s else "just begun"
+        print(f"{step.share:6.1%}, {step.rows:,} rows, {left}", file=sys.stderr, flush=True)
+
+    kind = to or ("npz" if out.endswith(".npz") else "mmt")
+    facts = write(inputs, Path(out), wanted=_named(names), to=kind, told=tell)
+    _say({**facts, "next": f"python -m mmcore tape info {out}"}, as_json=as_json)
 
 
 def _say(facts: dict[str, Any], *, as_json: bool) -> None:

@@ -97,6 +97,22 @@ class TapeWriter:
             ) from None
         self._write(_header(instruments, clock, provenance or {}))
 
+    @classmethod
+    def resume(cls, path: Path | str) -> TapeWriter:
+        """Go on with a tape file behind its last whole message; what is torn after it is cut off.
+
+        ``row_count`` starts at the rows that are there.  Raises DataError as :class:`TapeFile`.
+        """
+        tape = TapeFile(path)
+        writer = cls.__new__(cls)
+        writer.path, writer.row_count = tape.path, len(tape)
+        end = tape.start + len(tape) * EVENT.itemsize
+        writer._file = tape.path.open("r+b", buffering=0)
+        del tape  # its map must be gone before the file is cut
+        writer._file.truncate(end)
+        writer._file.seek(end)
+        return writer
+
     def append(self, rows: Rows) -> None:
         """Append whole messages; they are with the operating system when this returns."""
         if rows.dtype != EVENT:
@@ -140,21 +156,21 @@ def market_rows(rows: Rows) -> Rows:
 class TapeFile:
     """A tape file, memory-mapped.
 
-    clock, instruments, provenance: as written.  rows: EVENT[n], up to the last whole message,
-    read-only.  Opening steps over every message once.  Raises DataError for a file that is no tape
-    or of a later version.
+    clock, instruments, provenance: as written.  start: offset of the first row.  rows: EVENT[n],
+    up to the last whole message, read-only.  Opening steps over every message once.  Raises
+    DataError for a file that is no tape or of a later version.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        said, start = self._read_header()
+        said, self.start = self._read_header()
         try:
             self.clock: str = said["clock"]
             self.provenance: dict[str, Any] = said["provenance"]
             self.instruments = tuple(_instrument(each) for each in said["instruments"])
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"the tape's header is damaged ({error})", file=self.path) from None
-        self.rows = self._map(start)
+        self.rows = self._map(self.start)
 
     def _read_header(self) -> tuple[dict[str, Any], int]:
         try:
@@ -277,8 +293,8 @@ class TapeSource:
                 raise DataError(
                     "the file does not say of which instrument it is",
                     file=self._captures[0].path,
-                    todo="name it: in an [[instrument]] table of a configuration to run, or as "
-                    "TapeSource([file], [(venue, symbol)])",
+                    todo="name it: in an [[instrument]] table of a configuration to run, with "
+                    "--instrument VENUE:SYMBOL, or as TapeSource([file], [(venue, symbol)])",
                 )
             return tuple(found.values())
         if len(wanted) == 1:

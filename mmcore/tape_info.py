@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,7 @@ from ._intake import select
 from .events import Flag, Kind
 from .instrument import Instrument
 from .recording import heads_of
-from .tape import TapeSource
+from .tape import TapeSource, Wanted
 from .venue import Rows
 
 NS_PER_S = 1_000_000_000
@@ -72,15 +73,22 @@ class _Track:
         """
         if self._late_ns is None:
             return f"{self.item}: unknown, no row has the venue's time"
-        return f"{self.item}: receive time at least {self._late_ns / 1e6:+.3f} ms after the venue's"
+        said = f"{self.item}: receive time at least {self._late_ns / 1e6:+.3f} ms after the venue's"
+        if self._late_ns >= 0:
+            return said
+        behind = -self._late_ns / 1e6
+        return (
+            f"{said}: our clock was behind by {behind:.3f} ms or more; a conversion to npz moves it"
+        )
 
 
-def tape_facts(file: str) -> dict[str, Any]:
+def tape_facts(file: str, wanted: Sequence[Wanted] | None = None) -> dict[str, Any]:
     """Venue and instruments, span, counts, gaps and clocks of one recording.
 
-    Raises DataError where it cannot be read.
+    wanted: as for :class:`TapeSource`; needed where the file does not say whose it is.  Raises
+    DataError where it cannot be read.
     """
-    with closing(TapeSource([file])) as source:
+    with closing(TapeSource([file], wanted)) as source:
         tracks = [_Track(item, number) for number, item in enumerate(source.instruments)]
         snapshots, first_ns, last_ns = 0, 0, 0
         while (block := source.next_block()) is not None:

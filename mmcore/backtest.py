@@ -47,7 +47,8 @@ class Choices:
 
     seconds: market time, None: as configured.  band: the queue models of the fill band too; None:
     with one configuration.  json: one object on standard output.  log_level: see `mmcore.logs`.
-    require_fills: a run without fills ends with exit code 3.
+    require_fills: a run without fills ends with exit code 3.  report: where the page is written;
+    several configurations have one each, the second at ``…-2.html``.
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class Choices:
         json: bool = False,
         log_level: str | None = None,
         require_fills: bool = False,
+        report: str | None = None,
     ) -> None:
         self.seconds = seconds
         self.band = band
         self.json = json
         self.level = logs.level_named(log_level)
         self.require_fills = require_fills
+        self.report = report
 
 
 def backtest(configs: Sequence[Config], choices: Choices) -> int:
@@ -81,6 +84,10 @@ def backtest(configs: Sequence[Config], choices: Choices) -> int:
             done="nothing was started",
             todo=f"give at most {LANES_MAX}, or --no-band",
         )
+    if choices.report is not None:
+        from .page import require_extra
+
+        require_extra()
     if not choices.json:
         names = ", ".join(config.path for config in plain)
         print(f"mmcore backtest: {names}; simulated orders, no network", flush=True)
@@ -118,10 +125,20 @@ async def _session(groups: Sequence[Sequence[Config]], choices: Choices) -> int:
                 output.write(json.dumps(_facts(results, desk, display.notices), allow_nan=False))
             else:
                 display.tell(results, desk)
-            return max((result.summary.exit_code for result in results), key=_badness)
         finally:
             books.close()
             logs.close_log(handler)
+    if choices.report is not None:
+        _write_pages(results, choices)
+    return max((result.summary.exit_code for result in results), key=_badness)
+
+
+def _write_pages(results: Sequence[Result], choices: Choices) -> None:
+    from .page import write_pages  # what draws is loaded where it is wanted only
+
+    pages = write_pages([each.summary.directory for each in results], Path(choices.report or ""))
+    if not choices.json:
+        print("\n".join(f"report       {page}" for page in pages), flush=True)
 
 
 def _badness(code: int) -> int:

@@ -244,6 +244,7 @@ def run_command(
 @click.option("--band/--no-band", default=None, help="Five queue models (default: one CONFIG).")
 @log_option
 @click.option("--require-fills", is_flag=True, help="A run without fills fails (exit 3).")
+@report_option
 @json_option
 def backtest_command(
     configs: tuple[str, ...],
@@ -251,6 +252,7 @@ def backtest_command(
     band: bool | None,
     log_level: str | None,
     require_fills: bool,
+    report: str | None,
     as_json: bool,
 ) -> int:
     """Trade CONFIGs on recorded or synthetic data, as fast as possible, in one pass."""
@@ -265,6 +267,7 @@ def backtest_command(
         json=as_json,
         log_level=log_level,
         require_fills=require_fills,
+        report=report,
     )
     return backtest(loaded, choices)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import orjson
 
 from .charts import charts
-from .report import Report, cannot_write, missing
+from .report import Report, cannot_write, missing, report_of
 from .words import duration, money
 
 
@@ -22,6 +23,16 @@ def write_page(report: Report, path: Path) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def write_pages(directories: Sequence[Path | str], path: Path) -> list[Path]:
+    """The pages of run directories: the first at ``path``, ``out-2.html`` and so on beside it."""
+    written = []
+    for number, directory in enumerate(directories, 1):
+        name = path.name if number == 1 else f"{path.stem}-{number}{path.suffix}"
+        written.append(path.with_name(name))
+        write_page(report_of(directory), written[-1])
+    return written
 
 
 def page_of(report: Report) -> str:

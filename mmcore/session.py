@@ -183,11 +183,9 @@ async def _desk(
 
 
 def _report(directory: Path, options: _Options) -> None:
-    from .page import write_page
-    from .report import report_of
+    from .page import write_pages
 
-    place = Path(options.report or "")
-    write_page(report_of(directory), place)
+    (place,) = write_pages([directory], Path(options.report or ""))
     if not options.json:
         print(f"report       {place}", flush=True)
 

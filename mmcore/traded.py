@@ -369,6 +369,6 @@ def seconds_by_status(trading: Trading) -> dict[str, float]:
     edges = np.append(told["ts_ns"], trading.records["ts_ns"][-1])
     found: dict[str, float] = {}
     for code, span in zip(told["code"].tolist(), np.diff(edges).tolist(), strict=True):
-        if code != Status.OK:
+        if code != Status.OK and span >= NS_PER_MS:
             found[Status(code).name] = found.get(Status(code).name, 0.0) + span / 1e9
     return found

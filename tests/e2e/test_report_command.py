@@ -160,3 +160,15 @@ def test_run_writes_its_page_at_the_end(tmp_path, capsys):
     assert execute(["run", str(config), "--seconds", "5", "--report", str(place)]) == 0
     assert str(place) in capsys.readouterr().out.splitlines()[-1]
     assert place.stat().st_size > 1_000_000
+
+
+def test_a_backtest_has_a_page_for_every_configuration_and_its_band(tmp_path, capsys):
+    config = tmp_path / "my.toml"
+    config.write_text(CONFIG.format(folder=(tmp_path / "runs").as_posix()), encoding="utf-8")
+    out = tmp_path / "out.html"
+    arguments = ["backtest", str(config), "--seconds", "20", "--report", str(out)]
+    assert execute(arguments) == 0
+    assert "Fill band" in out.read_text("utf-8")
+    assert execute([*arguments, str(config)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("out-2.html")
+    assert (tmp_path / "out-2.html").exists()

@@ -28,13 +28,17 @@ SWAP_S = 0.25  # a frame that waits to change places waits so long at most
 
 
 class _Lane:
-    """Frames of one stream that a fault holds back: they stay in order."""
+    """Frames of one stream that a fault holds back.
+
+    They stay in order: timers of one instant do not go off in the order in which they were set, so
+    each lets go of what has waited longest.
+    """
 
     __slots__ = ("due_s", "held", "swapped")
 
     def __init__(self) -> None:
         self.due_s = 0.0
-        self.held = 0
+        self.held: deque[list[bytes]] = deque()
         self.swapped: bytes | None = None
 
 
@@ -175,19 +179,21 @@ class Socket:
             frames.append(lane.swapped)
             lane.swapped = None
         lane.due_s = max(lane.due_s, loop.time() + late_s)
-        lane.held += 1
-        loop.call_at(lane.due_s, self._release, lane, stream, frames)
+        lane.held.append(frames)
+        loop.call_at(lane.due_s, self._release, lane, stream)
 
     def _swap_back(self, lane: _Lane, stream: str) -> None:
         if lane.swapped is not None:
             frame, lane.swapped = lane.swapped, None
-            lane.held += 1
-            self._release(lane, stream, [frame])
-
-    def _release(self, lane: _Lane, stream: str, frames: list[bytes]) -> None:
-        for frame in frames:
             self._put(frame)
-        lane.held -= 1
+            self._forget(lane, stream)
+
+    def _release(self, lane: _Lane, stream: str) -> None:
+        for frame in lane.held.popleft():
+            self._put(frame)
+        self._forget(lane, stream)
+
+    def _forget(self, lane: _Lane, stream: str) -> None:
         if not lane.held and lane.swapped is None:
             self._lanes.pop(stream, None)
 

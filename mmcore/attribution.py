@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .fills import Account, Path, Scale
+from .fills import Account, MidPath, Scale
 
 ADVERSE_S = 5.0
 
@@ -73,7 +73,7 @@ class Attribution:
 
 def attribute(
     fills: NDArray[np.void],
-    path: Path,
+    path: MidPath,
     scale: Scale,
     account: Account | None = None,
     *,
@@ -106,7 +106,7 @@ def attribute(
     )
 
 
-def net_of(account: Account, path: Path, scale: Scale) -> float:
+def net_of(account: Account, path: MidPath, scale: Scale) -> float:
     """Final worth less what was paid for it: cash and position at the last mid, after fees."""
     cash = -account.qty * scale.worth(np.maximum(account.tick, 1))
     held = account.start_qty + int(account.qty.sum())

@@ -100,7 +100,7 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class MidPath:
     """The touch over time: row i holds from ts_ns[i] until the next.
 
     ts_ns: never decreasing.  mid: ticks; where the book could not be used, the last one that
@@ -118,7 +118,7 @@ class Path:
     @classmethod
     def of(
         cls, ts_ns: NDArray[Any], bid: Any, ask: Any, imbalance: Any = None, *, end_ns: int = 0
-    ) -> Path:
+    ) -> MidPath:
         """From best ticks after each message; a bid of 0 says that the book could not be used.
 
         end_ns: of the tape, the time of the last row by default.
@@ -200,7 +200,7 @@ class Account:
 
 
 def fills_on(
-    path: Path, ts_ns: Any, side: Any, tick: Any, qty: Any, *, maker: Any = True, fee: Any = 0
+    path: MidPath, ts_ns: Any, side: Any, tick: Any, qty: Any, *, maker: Any = True, fee: Any = 0
 ) -> NDArray[np.void]:
     """FILLS from columns, with mid and imbalance just before each; sorted by time."""
     ts_ns = np.asarray(ts_ns, dtype=np.int64)
@@ -214,7 +214,7 @@ def fills_on(
     return with_market(fills, path)
 
 
-def with_market(fills: NDArray[np.void], path: Path) -> NDArray[np.void]:
+def with_market(fills: NDArray[np.void], path: MidPath) -> NDArray[np.void]:
     """The same fills with mid and imbalance just before each."""
     rows = path.before(fills["ts_ns"])
     fills["mid"], fills["imbalance"] = path.mid[rows], path.imbalance[rows]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .fills import Floats, Path
+from .fills import Floats, MidPath
 
 HORIZONS_S = (0.1, 1.0, 5.0, 30.0, 60.0)
 RESAMPLES = 500
@@ -42,7 +42,7 @@ class Curve:
     fills: NDArray[np.int64]
 
 
-def markout(fills: NDArray[np.void], path: Path, horizon_s: float) -> Floats:
+def markout(fills: NDArray[np.void], path: MidPath, horizon_s: float) -> Floats:
     """side * (mid(t + horizon) - price) of each fill, ticks; nan beyond the end of the path."""
     then = fills["ts_ns"] + round(horizon_s * 1e9)
     mid = path.mid[path.at(then)]
@@ -59,7 +59,7 @@ def mean_of(values: Floats, weights: NDArray[np.float64]) -> float:
 
 def curves(
     fills: NDArray[np.void],
-    path: Path,
+    path: MidPath,
     *,
     horizons_s: Sequence[float] = HORIZONS_S,
     resamples: int = RESAMPLES,

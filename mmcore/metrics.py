@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .events import RecordKind
-from .fills import Account, Floats, Ints, Path, Scale
+from .fills import Account, Floats, Ints, MidPath, Scale
 
 DAYS_A_YEAR = 365.0  # these markets do not close
 ANNUALISE_DAYS = 5.0
@@ -36,7 +36,7 @@ def grid_of(start_ns: int, end_ns: int, interval_s: float) -> Ints:
     return np.arange(start_ns, end_ns + 1, step, dtype=np.int64)
 
 
-def equity(grid_ns: Ints, account: Account, path: Path, scale: Scale) -> Floats:
+def equity(grid_ns: Ints, account: Account, path: MidPath, scale: Scale) -> Floats:
     """Profit after fees and funding at these times, marked at the mid then; settle asset."""
     n = np.searchsorted(account.ts_ns, grid_ns, "right")
     worth = scale.worth(path.mid[path.at(grid_ns)])

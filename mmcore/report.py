@@ -77,20 +77,20 @@ def report_of(directory: Path | str) -> Report:
 
 def _measure(trading: Trading, interval_s: float) -> Measured:
     grid, series = trading.equity(interval_s)
-    whole = series if _even(grid) else series[:-1]
     return Measured(
         trading,
         attribute(trading.fills, trading.path, trading.scale, trading.account),
-        risk_of(whole, interval_s),
+        risk_of(_whole(grid, series), interval_s),
         curves(trading.fills, trading.path) if len(trading.fills) else [],
         grid,
         series,
     )
 
 
-def _even(grid: NDArray[np.int64]) -> bool:
-    """Whether the last step is as long as the first: it is cut short at the end of the run."""
-    return len(grid) < 3 or bool(grid[-1] - grid[-2] == grid[1] - grid[0])
+def _whole(grid: NDArray[np.int64], series: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The series without its last step where the end of the run cut that short."""
+    even = len(grid) < 3 or grid[-1] - grid[-2] == grid[1] - grid[0]
+    return series if even else series[:-1]
 
 
 # -- facts -----------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ def _totals(measured: tuple[Measured, ...], interval_s: float) -> list[dict[str,
         mine = [each for each in measured if each.trading.item.settle == currency]
         terms = summed([each.terms for each in mine])
         capital = math.fsum(each.trading.capital for each in mine)
-        _, series = together(mine)
+        grid, series = together(mine)
         found.append(
             {
                 "currency": currency,
@@ -148,7 +148,7 @@ def _totals(measured: tuple[Measured, ...], interval_s: float) -> list[dict[str,
                 "return": terms.net / capital if capital else None,
                 "return_gross": terms.gross / capital if capital else None,
                 "attribution": as_facts(terms),
-                "risk": asdict(risk_of(series, interval_s)),
+                "risk": asdict(risk_of(_whole(grid, series), interval_s)),
             }
         )
     return found

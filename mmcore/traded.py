@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from ._book import Book
 from ._path import path_of
 from .errors import ConfigError, DataError, NoDataError
 from .events import ContractKind, Flag, Kind, PaidCode, RecordKind, Status
-from .fills import FILLS, QUANTA, Account, Ints, Path, Scale, orders_of, with_market
+from .fills import FILLS, QUANTA, Account, Ints, MidPath, Scale, orders_of, with_market
 from .instrument import Instrument
 from .journal import EVENTS_NAME, JOURNAL_NAME, read_facts, read_records, read_summary
 from .metrics import equity, grid_of
@@ -47,7 +47,7 @@ class Trading:
     item: Instrument
     plan: InstrumentConfig
     scale: Scale
-    path: Path
+    path: MidPath
     prints: NDArray[np.void]
     fills: NDArray[np.void]
     orders: NDArray[np.void]
@@ -114,20 +114,20 @@ class Trading:
 class Traded:
     """A run directory.  facts: table ``run`` of its journal; summary: of the whole run."""
 
-    directory: FilePath
+    directory: Path
     facts: dict[str, Any]
     summary: dict[str, Any]
     config: Config
     tradings: tuple[Trading, ...]
 
 
-def read_run(directory: FilePath | str) -> Traded:
+def read_run(directory: Path | str) -> Traded:
     """Read a run directory, of a killed run too.
 
     Raises NoDataError where there is none, and DataError where it lacks what measuring needs: the
     event log, the records, a usable book.
     """
-    place = FilePath(directory)
+    place = Path(directory)
     place = place.parent if place.name == JOURNAL_NAME else place
     journal, events = _files(place)
     facts, summary = read_facts(journal), read_summary(journal)
@@ -154,7 +154,7 @@ def read_run(directory: FilePath | str) -> Traded:
     return Traded(place, facts, summary.get(-1, {}), plan, _named(tradings))
 
 
-def _files(place: FilePath) -> tuple[FilePath, FilePath]:
+def _files(place: Path) -> tuple[Path, Path]:
     journal, events = place / JOURNAL_NAME, place / EVENTS_NAME
     if not journal.is_file():
         runs = sorted(path.parent for path in place.glob(f"*/{JOURNAL_NAME}"))
@@ -228,7 +228,7 @@ def scale_of(item: Instrument) -> Scale:
 
 def _market(
     tape: TapeFile, index: int, item: Instrument, *, live: bool
-) -> tuple[Book, Path, NDArray[np.void]]:
+) -> tuple[Book, MidPath, NDArray[np.void]]:
     """The book after the last message, its path and the prints, on the clock of the fills."""
     flags = tape.rows["flags"][:1]
     two = bool(len(flags) and flags[0] & (Flag.EXCH | Flag.LOCAL))
@@ -236,7 +236,7 @@ def _market(
     touches, prints = path_of(book, tape.rows, instrument=index, flag=Flag.EXCH if two else 0)
     times, ends = _times(touches, venue=two or live), _times(prints, venue=two or live)
     try:
-        path = Path.of(
+        path = MidPath.of(
             times,
             touches["bid_tick"],
             touches["ask_tick"],

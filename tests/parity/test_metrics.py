@@ -17,8 +17,7 @@ from mmcore._book import Book  # noqa: E402
 from mmcore._path import path_of  # noqa: E402
 from mmcore.attribution import attribute  # noqa: E402
 from mmcore.events import Flag  # noqa: E402
-from mmcore.fills import QUANTA, Account, Scale, fills_on  # noqa: E402
-from mmcore.fills import Path as MidPath  # noqa: E402
+from mmcore.fills import QUANTA, Account, MidPath, Scale, fills_on  # noqa: E402
 from mmcore.markouts import markout, mean_of  # noqa: E402
 from mmcore.metrics import equity, grid_of, inventory_of, risk_of  # noqa: E402
 

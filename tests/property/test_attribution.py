@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mmcore._ledger import Ledger
 from mmcore.attribution import as_facts, attribute, summed
-from mmcore.fills import QUANTA, Account, Path, fills_on
+from mmcore.fills import QUANTA, Account, MidPath, fills_on
 from mmcore.instrument import known
 from mmcore.metrics import equity
 from mmcore.traded import scale_of
@@ -34,9 +34,9 @@ TRADES = st.lists(
 )
 
 
-def path_over(moves: list[int]) -> Path:
+def path_over(moves: list[int]) -> MidPath:
     bids = 600_000 + np.cumsum(moves)
-    return Path.of(np.arange(len(bids)) * S, bids, bids + 1)
+    return MidPath.of(np.arange(len(bids)) * S, bids, bids + 1)
 
 
 @pytest.mark.parametrize("kind", KINDS)

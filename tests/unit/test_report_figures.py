@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmcore.events import RECORD, RecordKind
-from mmcore.fills import Account, Path, Scale, fills_on, orders_of
+from mmcore.fills import Account, MidPath, Scale, fills_on, orders_of
 from mmcore.markouts import band, block_of, curves, groups, markout, mean_of
 from mmcore.metrics import (
     equity,
@@ -24,7 +24,7 @@ S = 1_000_000_000
 
 def path(bids, **more):
     bids = np.array(bids)
-    return Path.of(np.arange(len(bids)) * S, bids, np.where(bids > 0, bids + 2, 0), **more)
+    return MidPath.of(np.arange(len(bids)) * S, bids, np.where(bids > 0, bids + 2, 0), **more)
 
 
 def records(*rows):

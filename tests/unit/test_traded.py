@@ -1,0 +1,167 @@
+"""Run directories made by hand: the venue's clock, fees in the coin, funding, what was held."""
+
+import numpy as np
+import pytest
+
+from mmcore.attribution import attribute
+from mmcore.errors import DataError, NoDataError
+from mmcore.events import EVENT, RECORD, Flag, Kind, PaidCode, RecordKind, Status
+from mmcore.instrument import known
+from mmcore.journal import Journal, RunDirectory
+from mmcore.report import report_of
+from mmcore.tape import TapeWriter
+from mmcore.traded import quotes_of, read_run, seconds_by_status
+
+ITEM = known("binance-spot", "BTCUSDT")
+MS = 1_000_000
+T0 = 1_700_000_000_000_000_000
+CONFIG = """
+[simulation]
+response_latency_ms = {late}
+jitter_ms = {jitter}
+[[instrument]]
+venue = "binance-spot"
+symbol = "BTCUSDT"
+"""
+
+
+def depth(at_ms, bid, *, venue=True, down=False):
+    """A snapshot of one level a side, the spread two ticks; 20 ms from the venue to us."""
+    rows = np.zeros(1 if down else 2, EVENT)
+    head = rows[0]
+    head["kind"] = Kind.LINK_DOWN if down else Kind.DEPTH
+    head["flags"] = Flag.SNAPSHOT
+    head["ts_local_ns"] = T0 + at_ms * MS
+    head["ts_venue_ns"] = T0 + (at_ms - 20) * MS if venue else 0
+    if not down:
+        head["n_bids"] = head["n_asks"] = 1
+        rows[1:].view(np.int64)[:4] = [bid, 1000, bid + 2, 1000]
+    return rows
+
+
+def told(kind, at_ms, **fields):
+    row = np.zeros(1, EVENT)
+    row["kind"] = kind
+    row["ts_local_ns"], row["ts_venue_ns"] = T0 + at_ms * MS, T0 + (at_ms - 20) * MS
+    for name, value in fields.items():
+        row[name] = value
+    return row
+
+
+def record(kind, at_ms, **fields):
+    row = np.zeros(1, RECORD)
+    row["kind"], row["ts_ns"] = kind, T0 + at_ms * MS
+    for name, value in fields.items():
+        row[name] = value
+    return row
+
+
+def directory(folder, rows, records, *, mode="paper", late=5, jitter=0, facts=None):
+    """A run directory that holds these events and records."""
+    made = RunDirectory.create(folder, "run")
+    log = TapeWriter(made.events, [ITEM], provenance={"mode": mode})
+    journal = Journal(made, log)
+    config = CONFIG.format(late=late, jitter=jitter)
+    journal.describe({"config": config, "mode": mode, "environment": "loopback", **(facts or {})})
+    journal.log_events(np.concatenate(rows))
+    if records:
+        journal.append(np.concatenate(records))
+    journal.close()
+    return made.path
+
+
+MARKET = [depth(0, 1000), depth(100, 1010), depth(200, 1020), depth(300, 1000)]
+ORDER = {"slot": 1, "generation": 7, "side": 1, "tick": 1005}
+FILL = {**ORDER, "qty": 300, "flags": Flag.MAKER}
+STORY = [
+    record(RecordKind.PLACE, 10, **ORDER, qty=300, position=50),
+    record(RecordKind.ACK, 30, **ORDER, qty=300, position=50),
+    record(RecordKind.FILL, 130, **FILL, seq=9, position=350),
+]
+
+
+def test_a_live_fill_is_dated_by_the_venues_own_message(tmp_path):
+    fill = told(Kind.FILL, 130, slot=1, generation=7, side=1, tick=1005, qty=300, seq=9)
+    place = directory(tmp_path, [*MARKET[:2], fill, *MARKET[2:]], STORY, mode="live")
+    (trading,) = read_run(place).tradings
+    assert trading.fills["ts_ns"].tolist() == [T0 + 110 * MS]
+    assert trading.fills["seen_ns"].tolist() == [T0 + 130 * MS]
+    assert trading.fills["mid"].tolist() == [1011.0]  # the book of 80 ms, seen at 100 ms
+    assert trading.fills["rested_ns"].tolist() == [100 * MS]
+    assert trading.account.start_qty == 50
+
+
+def test_a_message_without_the_venues_time_is_dated_by_the_usual_delay(tmp_path):
+    rows = [depth(0, 1000, venue=False), *MARKET[1:]]
+    (trading,) = read_run(directory(tmp_path, rows, STORY, mode="live")).tradings
+    assert (trading.path.ts_ns - T0).tolist() == [-20 * MS, 80 * MS, 180 * MS, 280 * MS]
+
+
+@pytest.mark.parametrize(
+    ("late", "jitter", "mid"), [(5, 0, 1011.0), (30, 0, 1001.0), (5, 10, 1001.0)]
+)
+def test_a_simulated_fill_is_dated_by_its_response_latency(tmp_path, late, jitter, mid):
+    place = directory(tmp_path, MARKET, STORY, late=late, jitter=jitter)
+    (trading,) = read_run(place).tradings
+    assert trading.fills["mid"].tolist() == [mid]
+
+
+def test_fees_in_the_coin_and_funding_come_from_their_own_records(tmp_path):
+    paid = {"slot": 1, "generation": 7, "tick": 1005, "seq": 9, "position": 347}
+    records = [
+        *STORY,
+        record(RecordKind.PAID, 130, **paid, code=PaidCode.COIN_FEE, qty=3),
+        record(RecordKind.PAID, 250, code=PaidCode.FUNDING, money=-400, position=347),
+    ]
+    (trading,) = read_run(directory(tmp_path, MARKET, records)).tradings
+    terms = attribute(trading.fills, trading.path, trading.scale, trading.account)
+    unit = 0.01 * 1e-8  # quote currency for a tick and a unit
+    assert terms.fees == pytest.approx(3 * 1005 * unit)
+    assert terms.funding == pytest.approx(-400e-8)
+    assert trading.account.positions()[-1] == 347
+    assert terms.residual_relative < 1e-9
+    held = (50 * (1001 - 1001) + 300 * (1001 - 1005) - 3 * (1001 - 1005)) * unit
+    assert terms.net == pytest.approx(held - terms.fees + terms.funding, abs=1e-12)
+
+
+def test_a_stretch_without_a_book_is_timed_and_told(tmp_path):
+    rows = [MARKET[0], depth(100, 0, down=True), *MARKET[2:]]
+    place = directory(tmp_path, rows, STORY)
+    (trading,) = read_run(place).tradings
+    assert trading.path.seconds_unusable == pytest.approx(0.1)
+    assert trading.path.mid.tolist() == [1001.0, 1001.0, 1021.0, 1001.0]
+    assert report_of(place).facts["instruments"][0]["market"]["unusable_s"] == pytest.approx(0.1)
+
+
+def test_own_quotes_and_health_over_time(tmp_path):
+    records = [
+        record(RecordKind.STATUS, 0, code=Status.WARMUP),
+        record(RecordKind.STATUS, 5, code=Status.OK),
+        *STORY[:2],
+        record(RecordKind.CANCELLED, 60, **ORDER, qty=300, position=50),
+    ]
+    (trading,) = read_run(directory(tmp_path, MARKET, records)).tradings
+    bid, ask = quotes_of(trading, T0 + np.array([0, 30, 59, 60]) * MS)
+    assert np.isnan(ask).all() and bid[1:3].tolist() == [1005, 1005]
+    assert np.isnan(bid[[0, 3]]).all()
+    assert seconds_by_status(trading) == {"WARMUP": pytest.approx(0.005)}
+
+
+def test_requests_of_one_kind_and_instant_share_a_call(tmp_path):
+    placed = [record(RecordKind.PLACE, 10, slot=i, qty=1, side=1, tick=5) for i in range(3)]
+    (trading,) = read_run(directory(tmp_path, MARKET, [*placed, *STORY])).tradings
+    assert trading.batch == 1  # what Binance's spot market takes
+    assert len(trading.call_ns) == 4
+
+
+def test_a_run_that_kept_no_records_or_saw_no_book_is_refused(tmp_path):
+    with pytest.raises(NoDataError, match="holds no record"):
+        read_run(directory(tmp_path, MARKET, []))
+    with pytest.raises(NoDataError, match="never usable"):
+        read_run(directory(tmp_path, [told(Kind.TRADE, 0, tick=5, qty=1)], STORY))
+
+
+def test_a_configuration_that_cannot_be_read_any_more_is_named(tmp_path):
+    place = directory(tmp_path, MARKET, STORY, facts={"config": "[market]\nsource = 7\n"})
+    with pytest.raises(DataError, match="configuration that it holds"):
+        read_run(place)

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from . import logs
 from .band import Outcome, band_facts, band_lines, banded, model_of, outcome
+from .calibrate import Calibration, calibrate
 from .errors import ConfigError, ExitCode, UsageError
 from .journal import Journal, RunDirectory
 from .lanes import LANES_MAX, Lane, PassDesk
@@ -37,6 +38,7 @@ from .progress import (
     trader_facts,
     trader_lines,
 )
+from .retrace import Recorded
 from .run import Ending, Run
 from .schema import Config
 from .session import Output, conclude, keep, open_journal, summarise
@@ -48,7 +50,8 @@ class Choices:
     seconds: market time, None: as configured.  band: the queue models of the fill band too; None:
     with one configuration.  json: one object on standard output.  log_level: see `mmcore.logs`.
     require_fills: a run without fills ends with exit code 3.  report: where the page is written;
-    several configurations have one each, the second at ``…-2.html``.
+    several configurations have one each, the second at ``…-2.html``.  calibrate: run directories
+    whose own fills say which queue model joins the band.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Choices:
         log_level: str | None = None,
         require_fills: bool = False,
         report: str | None = None,
+        calibrate: Sequence[str] = (),
     ) -> None:
         self.seconds = seconds
         self.band = band
@@ -67,6 +71,7 @@ class Choices:
         self.level = logs.level_named(log_level)
         self.require_fills = require_fills
         self.report = report
+        self.calibrate = tuple(calibrate)
 
 
 def backtest(configs: Sequence[Config], choices: Choices) -> int:
@@ -75,8 +80,12 @@ def backtest(configs: Sequence[Config], choices: Choices) -> int:
     Raises MmcoreError for whatever keeps it from starting.
     """
     plain = [_plain(config) for config in configs]
-    banding = len(plain) == 1 if choices.band is None else choices.band
-    groups = [[config, *(banded(config) if banding else ())] for config in plain]
+    found = None
+    if choices.calibrate:
+        found = calibrate([Recorded.open(path) for path in choices.calibrate])
+    also = None if found is None else found.model
+    banding = (len(plain) == 1 or found is not None) if choices.band is None else choices.band
+    groups = [[config, *(banded(config, also) if banding else ())] for config in plain]
     if sum(map(len, groups)) > LANES_MAX:
         raise UsageError(
             f"{sum(map(len, groups))} configurations and queue models in one pass",
@@ -91,7 +100,7 @@ def backtest(configs: Sequence[Config], choices: Choices) -> int:
     if not choices.json:
         names = ", ".join(config.path for config in plain)
         print(f"mmcore backtest: {names}; simulated orders, no network", flush=True)
-    return asyncio.run(_session(groups, choices))
+    return asyncio.run(_session(groups, choices, found))
 
 
 def _plain(config: Config) -> Config:
@@ -106,7 +115,9 @@ def _plain(config: Config) -> Config:
     return replace(config, market=replace(config.market, speed=0.0))
 
 
-async def _session(groups: Sequence[Sequence[Config]], choices: Choices) -> int:
+async def _session(
+    groups: Sequence[Sequence[Config]], choices: Choices, found: Calibration | None
+) -> int:
     flat = [config for group in groups for config in group]
     config = flat[0]
     seconds = config.run.seconds if choices.seconds is None else choices.seconds
@@ -122,9 +133,13 @@ async def _session(groups: Sequence[Sequence[Config]], choices: Choices) -> int:
             ending = await run.until_end()
             results = books.conclude(run, ending, choices.require_fills)
             if choices.json:
-                output.write(json.dumps(_facts(results, desk, display.notices), allow_nan=False))
+                facts = _facts(results, desk, display.notices)
+                facts["calibration"] = None if found is None else found.facts()
+                output.write(json.dumps(facts, allow_nan=False))
             else:
                 display.tell(results, desk)
+                for line in found.lines() if found is not None else ():
+                    output.write(line)
         finally:
             books.close()
             logs.close_log(handler)

@@ -50,10 +50,11 @@ def model_of(config: Config) -> Model:
     return Model(told.queue_model, None if plain else told.exponent)
 
 
-def banded(config: Config) -> list[Config]:
-    """The configuration under every model of the band that it does not have itself."""
+def banded(config: Config, also: Model | None = None) -> list[Config]:
+    """The configuration under every model of the band, and ``also``, that it has not itself."""
+    models = BAND if also is None else (*BAND, also)
     own = model_of(config)
-    return [with_model(config, model) for model in BAND if model != own]
+    return [with_model(config, model) for model in dict.fromkeys(models) if model != own]
 
 
 def with_model(config: Config, model: Model) -> Config:

@@ -242,6 +242,7 @@ def run_command(
 @click.argument("configs", nargs=-1, required=True, metavar="CONFIG...")
 @click.option("--seconds", type=click.FloatRange(0, 1e8), help="Market time (default: configured).")
 @click.option("--band/--no-band", default=None, help="Five queue models (default: one CONFIG).")
+@click.option("--calibrate", multiple=True, metavar="RUN", help="Fit the queue to RUN's own fills.")
 @log_option
 @click.option("--require-fills", is_flag=True, help="A run without fills fails (exit 3).")
 @report_option
@@ -250,6 +251,7 @@ def backtest_command(
     configs: tuple[str, ...],
     seconds: float | None,
     band: bool | None,
+    calibrate: tuple[str, ...],
     log_level: str | None,
     require_fills: bool,
     report: str | None,
@@ -268,6 +270,7 @@ def backtest_command(
         log_level=log_level,
         require_fills=require_fills,
         report=report,
+        calibrate=calibrate,
     )
     return backtest(loaded, choices)
 

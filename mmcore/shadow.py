@@ -202,7 +202,7 @@ class Shadow:
             queue=model.queue,
             exponent=model.exponent or 1.0,
             position=self._position,
-            n_slots=SLOTS,
+            n_slots=min(len(self.orders) + 1, SLOTS),
         )
         due, requests = self._script(entry_ns)
         places = np.append(self.heads, len(self.market))

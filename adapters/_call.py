@@ -7,6 +7,7 @@ A call that times out or loses its connection may or may not have been carried o
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -56,8 +57,8 @@ async def call(answer: Awaitable[T], *, deadline_s: float, what: str, where: str
 def _reason(error: BaseException) -> str:
     # The class alone where the text may hold an address with a signature in it.
     cause = getattr(error, "os_error", None) or error.__cause__ or error
-    text = getattr(cause, "strerror", None)
-    return f"{type(cause).__name__}: {text}" if text else type(cause).__name__
+    number = getattr(cause, "errno", None)
+    return os.strerror(number) if number else type(cause).__name__
 
 
 @dataclass(frozen=True, slots=True)

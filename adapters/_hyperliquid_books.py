@@ -40,6 +40,7 @@ class Books:
         self._terms = {terms.number: terms for terms in decoder.terms}
         self._older_ns: dict[int, int] = {}  # receive time of the first book that was older
         self._image_ns = dict.fromkeys(self._terms, 0)  # venue's time of the last book
+        self._heard_ns = dict.fromkeys(self._terms, 0)  # our time of it
         self._missing = set(self._terms)
         self._held: dict[int, Rows] = {}  # the last books of this connection while shut
         self._halted: set[int] = set()
@@ -91,6 +92,20 @@ class Books:
         self._halted.add(number)
         self._down(number, ts_local_ns)
 
+    def silent(self, ts_local_ns: int, most_ns: int) -> str:
+        """Books that were good and have not come for so long are stale from here; their names.
+
+        A book comes twice a second whether it changed or not, so silence is never a quiet market.
+        """
+        quiet = [
+            number
+            for number, heard_ns in self._heard_ns.items()
+            if number not in self._missing and ts_local_ns - heard_ns > most_ns
+        ]
+        for number in quiet:
+            self._down(number, ts_local_ns)
+        return ", ".join(self._terms[number].item.symbol for number in quiet)
+
     async def whole(self, timeout_s: float) -> bool:
         """Wait until every book has its image; False where it takes longer."""
         try:
@@ -107,6 +122,7 @@ class Books:
             self._held[number] = rows.copy()
             return
         self._image_ns[number] = stamp
+        self._heard_ns[number] = int(rows["ts_local_ns"][0])
         self._older_ns.pop(number, None)
         self._emit(rows)
         self._missing.discard(number)

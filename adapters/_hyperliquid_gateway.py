@@ -45,7 +45,8 @@ if TYPE_CHECKING:  # the extra is needed to trade, not to look
 
 START_S = 15.0
 SUBSCRIBE_S = 5.0
-STALE_S = 10.0  # a book comes twice a second
+STALE_S = 10.0  # without any data
+SILENT_S = 3.0  # without a book of one coin: it comes twice a second
 CLOCK_EVERY_S, QUOTA_EVERY_S = 600.0, 60.0
 QUIET_NS = 10_000_000_000  # the same sentence is not said again before
 SETTLE_NS = 4_000_000_000  # an action is refused three seconds after it was signed
@@ -264,6 +265,7 @@ class HyperliquidGateway:
                 todo="look at the network, and at Hyperliquid's status page",
             )  # fmt: skip
         self._spawn(self._keep())
+        self._spawn(self._watch_books())
 
     def _open(self, part: str, stale_s: float) -> None:
         setup = self._setup
@@ -417,6 +419,15 @@ class HyperliquidGateway:
                     await self._rest.sync_clock()
             except VenueError as error:
                 self._say("warning", f"the venue was not asked in time: {error}")
+
+    async def _watch_books(self) -> None:
+        """No quotes on a book that stopped coming, whatever else still comes; until cancelled."""
+        assert self._books is not None
+        while True:
+            await asyncio.sleep(SILENT_S / 6)
+            names = self._books.silent(self._setup.clock(), round(SILENT_S * 1e9))
+            if names:
+                self._streams["market"].recycle(f"no book of {names} for {SILENT_S:g} s")
 
     # --- orders -----------------------------------------------------------------------------------
 

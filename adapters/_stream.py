@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -434,8 +435,10 @@ def _sentence(error: BaseException) -> str:
         return str(error)
     if isinstance(error, TimeoutError):
         return "no connection in time"
-    if isinstance(error, (OSError, WSError)):
-        return f"no connection ({type(error).__name__}: {str(error)[:200]})"
+    if isinstance(error, OSError):
+        return f"no connection ({os.strerror(error.errno) if error.errno else str(error)[:200]})"
+    if isinstance(error, WSError):
+        return f"no connection ({str(error)[:200]})"
     return f"{type(error).__name__}: {str(error)[:200]}"
 
 

@@ -380,8 +380,10 @@ class _Port:
         """Frames are for recorders."""
 
     def notice(self, level: Literal["info", "warning", "error"], text: str) -> None:
-        """One sentence for the user."""
-        self._desk.notice(level, f"{self._connection.name}: {text}")
+        """One sentence for the user; who says it is said once."""
+        connection = self._connection
+        text = text.removeprefix(connection.venue).removeprefix(":").lstrip()
+        self._desk.notice(level, f"{connection.name}: {text}")
 
     def fatal(self, error: MmcoreError) -> None:
         """Trading cannot go on."""

@@ -293,3 +293,19 @@ def test_damaged_market_messages_leave_the_book_stale_until_the_next():
             assert np.all([rows["instrument"][0] in {0, 1} for rows in seen])
 
     run(story)
+
+
+def test_a_book_that_stops_coming_is_stale_though_prints_go_on():
+    async def story(box):
+        async with trading(box, keys=None, ids=None) as trader:
+            await trader.until(lambda: trader.usable(0) and trader.usable(1))
+            books, now = trader.gateway._books, time.time_ns()
+            seen = []
+            books._emit = seen.append
+            books._heard_ns = {0: now - 4 * 10**9, 1: now}
+            assert books.silent(now, 3 * 10**9) == "BTC"
+            assert books.silent(now, 3 * 10**9) == ""  # told once, until it is there again
+            (down,) = seen
+            assert (int(down["kind"][0]), int(down["instrument"][0])) == (Kind.LINK_DOWN, 0)
+
+    run(story)

@@ -22,8 +22,9 @@ cdef enum VenueRule:
     RULE_NO_FILTERS = 2048      # no check of tick, lot, size and notional
     RULE_MEET = 4096            # orders of several owners, which meet each other: see _meeting
     RULE_LEVELS_APART = 8192    # each level of a message is judged as a message of its own
-    RULES_PARITY = 1 | 2 | 4 | 8 | 16 | 64 | 128 | 256 | 512 | 2048 | 8192
-    RULES_PARITY_WHOLE = 1 | 2 | 4 | 8 | 16 | 32 | 128 | 256 | 512 | 1024 | 2048 | 8192
+    RULE_NO_FUNDING = 16384     # funding stamps pass unpaid
+    RULES_PARITY = 1 | 2 | 4 | 8 | 16 | 64 | 128 | 256 | 512 | 2048 | 8192 | 16384
+    RULES_PARITY_WHOLE = 1 | 2 | 4 | 8 | 16 | 32 | 128 | 256 | 512 | 1024 | 2048 | 8192 | 16384
 
 cdef enum FeeKind:
     FEE_VALUE = 0               # rate times notional

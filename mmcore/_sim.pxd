@@ -2,6 +2,7 @@
 from libc.stdint cimport int32_t, int64_t
 
 from ._channel cimport CLatency, EntryChannel, ResponseChannel
+from ._funding cimport CFunding
 from ._resting cimport CVenue
 from ._trader cimport CMarket, CRing, CTrader
 from ._types cimport Event
@@ -27,7 +28,9 @@ cdef struct CLoop:
     int32_t n_markets
     int32_t n_seats
     int64_t now_ns          # engine time
-    int64_t entry_ns        # earliest arrival of any request at its venue, INT64_MAX: none
+    # earliest arrival of any request at its venue, or funding stamp there; INT64_MAX: none
+    int64_t entry_ns
+    int64_t funding_ns      # earliest funding stamp of any market
     int64_t response_ns     # earliest delivery of any answer
     int64_t timer_step_ns   # 0: no timer events
     int64_t timer_ns        # the next one; INT64_MAX before the first row
@@ -40,6 +43,7 @@ cdef struct CLoop:
     CSeat* seats            # by instrument; those that share a venue's book are neighbours
     int32_t* first          # first[i] .. first[i + 1]: seats of instrument i
     int32_t* first_market   # and its markets
+    CFunding* funding       # by instrument
 
 cdef void loop_run(CLoop* c, int64_t events, int64_t until_ns) noexcept nogil
 

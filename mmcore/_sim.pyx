@@ -2,10 +2,12 @@
 
 Every trader has a seat: the venue account it trades at, the latency between them, and a first-in
 first-out channel each way.  Events of one instant happen in this order: local data, local answers,
-venue data, requests at the venue, timers; within one kind by the order of the seats.  Clock
-"local": the venue sees a row right after we do, so one cursor serves both.  Clock "two": rows reach
-the venue at their venue time and us at their local time; the loop then goes only as far as the next
-row of both sides is known, and keeps rows that one side has not passed.
+venue data, requests at the venue, timers; within one kind by the order of the seats.  A funding
+stamp comes before whatever else happens at the venue in its instant.
+
+Clock "local": the venue sees a row right after we do, so one cursor serves both.  Clock "two": rows
+reach the venue at their venue time and us at their local time; the loop then goes only as far as
+the next row of both sides is known, and keeps rows that one side has not passed.
 
 Blocks and chunks change nothing: answers, requests and timers are processed when a later row proves
 that nothing comes before them, or when time passes without market data.
@@ -29,9 +31,14 @@ from ._channel cimport (
 )
 from ._depth cimport book_apply
 from ._engine cimport Market, Ring, Trader, market_apply, trader_step
+from ._funding cimport funding_of, funding_passed, funding_see, funding_start
 from ._matching cimport venue_after, venue_before, venue_request
 from ._risk cimport ring_room
-from ._types cimport EV_DEPTH, EV_TIMER, FLAG_EXCH, FLAG_LOCAL, REQUESTS_MAX, RQ_CANCEL, Event
+from ._resting cimport RULE_NO_FUNDING
+from ._types cimport (
+    EV_DEPTH, EV_FUNDING, EV_MARK, EV_PAID, EV_TIMER, FLAG_EXCH, FLAG_LOCAL, PAID_FUNDING,
+    REQUESTS_MAX, RQ_CANCEL, Event,
+)
 from ._venue cimport Venue
 
 from .events import EVENT
@@ -52,6 +59,8 @@ cdef void _soonest(CLoop* c) noexcept nogil:
         due_ns = entry_due(c.seats[i].entry)
         if due_ns < c.entry_ns:
             c.entry_ns = due_ns
+    if c.funding_ns < c.entry_ns:
+        c.entry_ns = c.funding_ns
 
 
 cdef void _send(CLoop* c, CSeat* s, int n) noexcept nogil:
@@ -83,6 +92,56 @@ cdef void _answer(CLoop* c, CSeat* s, int64_t ts_ns) noexcept nogil:
         c.response_ns = due_ns
 
 
+# ---- funding
+
+
+cdef void _stamps(CLoop* c, int64_t ts_ns) noexcept nogil:
+    # Funding stamps up to ts_ns: every account pays or receives on what it holds.
+    cdef int64_t quanta, due_ns
+    cdef int i, k
+    cdef CSeat* s
+    cdef Event* e
+    for i in range(c.n_markets):
+        due_ns = c.funding[i].due_ns
+        if due_ns > ts_ns:
+            continue
+        for k in range(c.first[i], c.first[i + 1]):
+            s = &c.seats[k]
+            if s.venue.rules & RULE_NO_FUNDING:
+                continue
+            quanta = funding_of(&c.funding[i], &s.venue.spec, s.venue.book, s.venue.held[0])
+            if quanta == 0:
+                continue
+            e = &s.venue.out[s.venue.n_out]
+            s.venue.n_out += 1
+            memset(e, 0, sizeof(Event))
+            e.kind = EV_PAID
+            e.code = PAID_FUNDING
+            e.instrument = i
+            e.ts_venue_ns = due_ns
+            e.seq = due_ns
+            e.aux = quanta
+            _answer(c, s, due_ns)
+        funding_passed(&c.funding[i])
+    _next_stamp(c)
+
+
+cdef void _next_stamp(CLoop* c) noexcept nogil:
+    cdef int i
+    c.funding_ns = INT64_MAX
+    for i in range(c.n_markets):
+        if c.funding[i].due_ns < c.funding_ns:
+            c.funding_ns = c.funding[i].due_ns
+    _soonest(c)
+
+
+cdef void _funding_row(CLoop* c, const Event* e, int64_t ts_ns) noexcept nogil:
+    cdef CSeat* s = &c.seats[c.first[e.instrument]]
+    funding_see(&c.funding[e.instrument], &s.venue.spec, e, ts_ns)
+    if e.kind == EV_FUNDING:
+        _next_stamp(c)
+
+
 # ---- one event
 
 
@@ -112,6 +171,10 @@ cdef void _venue_data(CLoop* c, const Event* e, int64_t ts_ns) noexcept nogil:
     cdef int i = c.first[e.instrument]
     cdef int end = c.first[e.instrument + 1]
     cdef int start, k, applied
+    if c.funding_ns <= ts_ns:
+        _stamps(c, ts_ns)
+    if e.kind == EV_MARK or e.kind == EV_FUNDING:
+        _funding_row(c, e, ts_ns)
     while i < end:
         start = i
         while i < end and c.seats[i].venue.book == c.seats[start].venue.book:
@@ -141,10 +204,12 @@ cdef void _responses(CLoop* c) noexcept nogil:
 
 
 cdef void _requests(CLoop* c) noexcept nogil:
-    # The requests that arrive at entry_ns.
+    # The stamps and the requests that arrive at entry_ns.
     cdef int64_t ts_ns = c.entry_ns
     cdef CSeat* s
     cdef int i
+    if c.funding_ns <= ts_ns:
+        _stamps(c, ts_ns)
     for i in range(c.n_seats):
         s = &c.seats[i]
         while entry_due(s.entry) == ts_ns:
@@ -314,7 +379,8 @@ cdef class SimLoop:
         c.markets = <CMarket**>calloc(c.n_seats + 1, sizeof(CMarket*))
         c.first = <int32_t*>calloc(c.n_markets + 1, sizeof(int32_t))
         c.first_market = <int32_t*>calloc(c.n_markets + 1, sizeof(int32_t))
-        if not (c.seats and c.markets and c.first and c.first_market):
+        c.funding = <CFunding*>calloc(c.n_markets + 1, sizeof(CFunding))
+        if not (c.seats and c.markets and c.first and c.first_market and c.funding):
             raise MemoryError
 
     def __init__(self, traders, venues, latencies, *, str clock="local", int64_t timer_ns=0):
@@ -329,7 +395,9 @@ cdef class SimLoop:
         c.two_clocks = clock == "two"
         c.bad_row = -1
         c.timer_step_ns = timer_ns
-        c.timer_ns = c.entry_ns = c.response_ns = INT64_MAX
+        c.timer_ns = c.entry_ns = c.response_ns = c.funding_ns = INT64_MAX
+        for i in range(c.n_markets):
+            funding_start(&c.funding[i])
         self.channels = tuple(Channels(4096) for _ in self.traders)
         self.block = self.buffer = np.empty(0, EVENT)
         self.taken = True
@@ -341,6 +409,7 @@ cdef class SimLoop:
         free(self.c.markets)
         free(self.c.first)
         free(self.c.first_market)
+        free(self.c.funding)
 
     def feed(self, rows):
         """Bind the next block: EVENT rows, whole messages.  The one before must be consumed.

@@ -14,6 +14,8 @@ cdef double quantity_of(const Spec* s, int64_t qty) noexcept nogil
 # Quanta of the settle asset; of the quote currency (value); a * b * c / d, half-even.
 cdef int64_t notional(const Spec* s, int64_t tick, int64_t qty) noexcept nogil
 cdef int64_t notional_quote(const Spec* s, int64_t tick, int64_t qty) noexcept nogil
+# Quanta that `units` receive at a funding stamp; mark in 1e-8, rate in 1e-12.
+cdef int64_t funding_quanta(const Spec* s, int64_t mark, int64_t units, int64_t rate) noexcept nogil
 cdef int64_t mul_div(int64_t a, int64_t b, int64_t c, int64_t d) noexcept nogil
 
 cdef class SpecBox:

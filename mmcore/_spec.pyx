@@ -19,10 +19,12 @@ cdef extern from *:
     ctypedef long long mm_i128  # 128 bits in C; the declaration here only names it
 
 
-cdef int64_t mul_div(int64_t a, int64_t b, int64_t c, int64_t d) noexcept nogil:
-    # a * b must fit 64 bits times c 128: callers keep |a * b| < 2^63 (tick * units of real markets)
-    cdef mm_i128 n = <mm_i128>a * <mm_i128>b * <mm_i128>c
-    cdef mm_i128 den = <mm_i128>d
+cdef int64_t QUANTA_ONE = 100_000_000           # of 1.0 of an asset
+cdef int64_t RATE_ONE = 1_000_000_000_000       # of a rate of 100 %
+
+
+cdef int64_t _rounded(mm_i128 n, mm_i128 den) noexcept nogil:
+    # n / den, half-even, within 64 bits.
     cdef mm_i128 q, r
     if den < 0:
         n = -n
@@ -40,6 +42,11 @@ cdef int64_t mul_div(int64_t a, int64_t b, int64_t c, int64_t d) noexcept nogil:
     if q < -<mm_i128>INT64_MAX:
         return -INT64_MAX
     return <int64_t>q
+
+
+cdef int64_t mul_div(int64_t a, int64_t b, int64_t c, int64_t d) noexcept nogil:
+    # a * b must fit 64 bits times c 128: callers keep |a * b| < 2^63 (tick * units of real markets)
+    return _rounded(<mm_i128>a * <mm_i128>b * <mm_i128>c, <mm_i128>d)
 
 
 cdef inline int64_t _step(const Spec* s, int64_t tick) noexcept nogil:
@@ -126,6 +133,19 @@ cdef int64_t notional(const Spec* s, int64_t tick, int64_t qty) noexcept nogil:
     return mul_div(tick, qty, s.money_num, s.money_den)
 
 
+cdef int64_t funding_quanta(const Spec* s, int64_t mark, int64_t units,
+                            int64_t rate) noexcept nogil:
+    # Longs pay a positive rate.  Product and divisor fit 128 bits for every position that the
+    # ledger can value and rates up to 4 %.
+    cdef mm_i128 n = -<mm_i128>units * <mm_i128>rate * <mm_i128>s.mark_num
+    cdef mm_i128 den = <mm_i128>s.mark_den * RATE_ONE
+    if mark <= 0:
+        return 0
+    if s.kind == INVERSE:
+        return _rounded(n * QUANTA_ONE, den * <mm_i128>mark)
+    return _rounded(n * <mm_i128>mark, den)
+
+
 cdef int64_t notional_quote(const Spec* s, int64_t tick, int64_t qty) noexcept nogil:
     if s.kind == INVERSE:
         return <int64_t>(<double>qty / s.qty_div * s.contract_size * 1e8)
@@ -163,11 +183,16 @@ cdef class SpecBox:
         money = unit * size / step * 10**8 if kind == INVERSE else unit * size * step * 10**8
         if money.numerator > 2**62 or money.denominator > 2**40:
             raise ValueError(f"tick {tick} with contract size {contract_size}: money does not fit")
+        mark = unit * size * 10**8 if kind == INVERSE else unit * size
+        if mark.numerator > 2**62 or mark.denominator > 2**62:
+            raise ValueError(f"contract size {contract_size}: money at mark prices does not fit")
         self.c.tick_size = float(step)
         self.c.qty_div = float(units)
         self.c.contract_size = float(size)
         self.c.money_num = money.numerator
         self.c.money_den = money.denominator
+        self.c.mark_num = mark.numerator
+        self.c.mark_den = mark.denominator
         self.c.lot = lot
         self.c.qty_min = qty_min
         self.c.qty_max = qty_max
@@ -238,6 +263,13 @@ cdef class SpecBox:
     def notional(self, int64_t tick, int64_t qty):
         """Exact notional in quanta (1e-8) of the settle asset, half-even; signed like ``qty``."""
         return notional(&self.c, tick, qty)
+
+    def funding(self, int64_t mark, int64_t qty, int64_t rate):
+        """Quanta that a position of ``qty`` units receives at a funding stamp, half-even.
+
+        mark: price in 1e-8.  rate: in 1e-12; a positive one is paid by who is long.
+        """
+        return funding_quanta(&self.c, mark, qty, rate)
 
 
 def layout():

@@ -18,8 +18,8 @@ cdef enum EventKind:
     EV_TRADE = 2            # public print; side is the aggressor's
     EV_CLEAR = 3            # levels removed: side 0 both, else `side` up to and including `tick`
     EV_BEST = 4             # best quote of one side: side, tick, qty (two rows a message)
-    EV_MARK = 5             # mark price: tick
-    EV_FUNDING = 6          # funding: aux = rate in 1e-12, seq = time of the stamp in ns
+    EV_MARK = 5             # mark price: nearest tick, aux = price in 1e-8 (0: it is the tick's)
+    EV_FUNDING = 6          # funding: aux = rate in 1e-12, seq = time of the stamp in ns, 0 unsaid
     EV_BALANCE = 7          # balance: qty = base units, aux = quote quanta (free amounts)
     EV_ACK = 8              # own order rests: slot, generation, tick, qty = remaining
     EV_REJECT = 9           # own request refused: slot, generation, code; prev state stands
@@ -35,7 +35,8 @@ cdef enum EventKind:
     EV_RATE = 18            # the venue reported a request budget
     EV_OTHER = 19           # anything else on the feed; wakes a feed-driven strategy
     # own money moved beside a fill's price and fee: code = PaidCode; aux = quanta of the settle
-    # asset received (negative: paid); qty = units of the coin paid, at the price of tick
+    # asset received (negative: paid); qty = units of the coin paid, at the price of tick; funding:
+    # seq = the venue's number of the payment, of a simulated venue the stamp in ns
     EV_PAID = 20
 
 cdef enum EventFlag:
@@ -177,6 +178,8 @@ ctypedef struct Spec:
     double contract_size    # base per 1.0 of quantity (linear, spot); quote per contract (inverse)
     int64_t money_num       # linear, spot: quanta = tick * units * money_num / money_den
     int64_t money_den       # inverse:      quanta = units * money_num / (tick * money_den)
+    int64_t mark_num        # linear, spot: quanta = mark * units * mark_num / mark_den; in 1e-8
+    int64_t mark_den        # inverse:      quanta = units * 1e8 * mark_num / (mark * mark_den)
     int64_t lot             # order lot in units
     int64_t qty_min         # units
     int64_t qty_max         # units, 0 = none

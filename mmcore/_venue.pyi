@@ -31,7 +31,8 @@ FEE_KINDS: tuple[str, ...]
 #: no_partial: an order fills whole or not at all (in pieces);
 #: no_filters: no check of tick, lot, size and notional (the instrument's);
 #: levels_apart: each level of a message without update id is judged as a message of its own, which
-#: is how research tapes are recorded (orders are judged when the whole message stands).
+#: is how research tapes are recorded (orders are judged when the whole message stands);
+#: no_funding: funding stamps pass unpaid (a perpetual pays at the stamps that its feed says).
 RULES: dict[str, int]
 #: Parity with hftbacktest 2.4.4: its exchange with partial fills.
 PARITY: int

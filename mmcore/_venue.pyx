@@ -44,6 +44,7 @@ RULES = {
     "no_partial": RULE_NO_PARTIAL,
     "no_filters": RULE_NO_FILTERS,
     "levels_apart": RULE_LEVELS_APART,
+    "no_funding": RULE_NO_FUNDING,
 }
 PARITY = RULES_PARITY
 PARITY_WHOLE = RULES_PARITY_WHOLE

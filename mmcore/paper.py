@@ -13,7 +13,7 @@ import numpy as np
 from ._channel import Latency
 from ._engine import Trader
 from ._sim import SimLoop
-from ._venue import Venue
+from ._venue import RULES, Venue
 from .desk import NS_PER_MS, NS_PER_S, TradingDesk
 from .events import EVENT
 from .progress import Level, plural
@@ -193,6 +193,7 @@ class Seats(NamedTuple):
                 Venue(
                     instrument.spec(i),
                     beside=beside[i] if beside else None,
+                    rules=0 if model.funding else RULES["no_funding"],
                     queue=model.queue_model,
                     exponent=model.exponent,
                     position=start_of(config.instruments[i], instrument),

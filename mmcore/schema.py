@@ -133,6 +133,9 @@ class SimulationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float | None,
         Key("number", "higher: cancels happen more behind us", least=0.1, most=20, auto="3"),
     ] = None
+    funding: Annotated[
+        bool, Key("yes or no", "perpetuals pay at the stamps that the feed says, where it does")
+    ] = True
 
     @property
     def exponent(self) -> float:

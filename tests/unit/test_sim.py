@@ -83,6 +83,7 @@ class Desk:
 
     def __init__(self, n: int = 1, traders: int = 1, clock: str = "local", **options: Any) -> None:
         specs = [SpecBox("0.1", 3, "1", 1, 1, 0, 0, -5_000, 70_000, 0, 0, i) for i in range(n)]
+        self.specs = specs
         self.markets = [Market(s, Book(s), Signals((1, 5), tick_window=100)) for s in specs]
         self.ring = Ring(options.pop("ring", 65_536))
         latencies = [Latency(3 * MS, 2 * MS) for _ in range(n * traders)]

@@ -8,7 +8,8 @@ class SpecBox:
     the venue writes; a unit is 10^-k.  contract_size: decimal string.  lot, qty_min, qty_max:
     units (qty_max 0: none).  notional_min: quanta of the quote currency.  maker_fee, taker_fee:
     1e-8 of the notional.  kind: ContractKind.  sig_figs: 0, or the significant figures a legal
-    price may have.  Raises ValueError where a value is not positive or money would not fit.
+    price may have.  price_step: ticks between legal prices of orders, 1 for every tick.  Raises
+    ValueError where a value is not positive or money would not fit.
     """
 
     def __init__(
@@ -25,6 +26,7 @@ class SpecBox:
         kind: int,
         sig_figs: int,
         instrument: int,
+        price_step: int = 1,
     ) -> None: ...
     @property
     def tick_size(self) -> float: ...

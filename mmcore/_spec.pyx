@@ -57,6 +57,8 @@ cdef inline int64_t _step(const Spec* s, int64_t tick) noexcept nogil:
     cdef int _i
     if s.sig_figs == 0:
         return 1
+    if s.sig_figs < 0:          # a fixed step of orders, coarser than the book's tick
+        return s.tick_per_one
     for _i in range(1, s.sig_figs):
         bound *= 10
     while tick >= bound and step < s.tick_per_one:
@@ -159,17 +161,18 @@ cdef class SpecBox:
     the venue writes; a unit is 10^-k.  contract_size: decimal string.  lot, qty_min, qty_max:
     units (qty_max 0: none).  notional_min: quanta of the quote currency.  maker_fee, taker_fee:
     1e-8 of the notional.  kind: ContractKind.  sig_figs: 0, or the significant figures a legal
-    price may have.  Raises ValueError where a value is not positive or money would not fit.
+    price may have.  price_step: ticks between legal prices of orders, 1 for every tick.  Raises
+    ValueError where a value is not positive or money would not fit.
     """
 
     def __cinit__(self, str tick, int qty_decimals, str contract_size, int64_t lot, int64_t qty_min,
                   int64_t qty_max, int64_t notional_min, int64_t maker_fee, int64_t taker_fee,
-                  int kind, int sig_figs, int instrument):
+                  int kind, int sig_figs, int instrument, int64_t price_step=1):
         memset(&self.c, 0, sizeof(Spec))
 
     def __init__(self, str tick, int qty_decimals, str contract_size, int64_t lot, int64_t qty_min,
                  int64_t qty_max, int64_t notional_min, int64_t maker_fee, int64_t taker_fee,
-                 int kind, int sig_figs, int instrument):
+                 int kind, int sig_figs, int instrument, int64_t price_step=1):
         step, size = Fraction(tick), Fraction(contract_size)
         if step <= 0 or size <= 0 or lot <= 0 or not 0 <= qty_decimals <= 18:
             raise ValueError(
@@ -202,6 +205,8 @@ cdef class SpecBox:
         self.c.kind = kind
         self.c.sig_figs = sig_figs
         self.c.tick_per_one = int(1 / step) if step <= 1 else 1
+        if price_step > 1:
+            self.c.sig_figs, self.c.tick_per_one = -1, price_step
         self.c.instrument = instrument
 
     @property

@@ -297,6 +297,9 @@ class _Recording:
         for venue, symbol, record in self.snapshots:
             capture.hold(venue, symbol)
             self._keep(venue, replace(record, symbol=symbol))
+            listed = capture.answers.get(venue, {})
+            if symbol in listed:
+                listed[symbol] = finer(listed[symbol], record.frame)
         for records in capture.records.values():
             records.sort(key=lambda record: record.ts_local_ns)
         firsts = [records[0].ts_local_ns for records in capture.records.values()]
@@ -304,6 +307,24 @@ class _Recording:
             raise NoDataError("no market data of a venue that mmcore knows", file=capture.path)
         capture.ts_first_ns = min(firsts)
         return capture
+
+
+def finer(item: Instrument, snapshot: bytes) -> Instrument:
+    """The instrument with the tick of the finest level in a depth snapshot.
+
+    A venue that makes its tick coarser leaves the orders where they are: the book keeps finer
+    levels for days.  Orders still go out on the steps of the tick that the venue names.
+    """
+    try:
+        book = orjson.loads(snapshot)
+        prices = [Decimal(level[0]) for side in ("bids", "asks") for level in book[side]]
+        step = Decimal(item.tick)
+        if item.sig_figs or not any(price % step for price in prices):
+            return item
+        digits = max(-int(price.normalize().as_tuple().exponent) for price in prices)
+        return replace(item, tick=f"{Decimal(1).scaleb(-digits):f}", price_step=item.tick)
+    except (ValueError, KeyError, TypeError, IndexError, ArithmeticError):
+        return item  # the decoder will say what is wrong with it
 
 
 def _instruments(venue: str, body: str) -> dict[str, Instrument]:

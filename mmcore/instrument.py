@@ -23,6 +23,9 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from .events import ContractKind
 
 if TYPE_CHECKING:
@@ -51,8 +54,9 @@ class Instrument:
     or spot.  tick: price step in quote currency.  qty_decimals: decimals of a unit.  lot: step of
     our order quantities.  min_qty, max_qty, min_notional: order filters, "0" for none, the last in
     quote currency.  contract_size: base currency per 1.0 of quantity, quote currency per contract
-    for inverse.  sig_figs: significant figures of a legal price, 0 for no such rule.  Fees in basis
-    points of the notional, negative for a rebate.  base, quote: asset names.
+    for inverse.  sig_figs: significant figures of a legal price, 0 for no such rule.  price_step:
+    step of our order prices in quote currency where the book's levels are finer ("0": the tick).
+    Fees in basis points of the notional, negative for a rebate.  base, quote: asset names.
 
     Raises ValueError naming the field for figures that contradict each other.
     """
@@ -68,6 +72,7 @@ class Instrument:
     min_notional: str = "0"
     contract_size: str = "1"
     sig_figs: int = 0
+    price_step: str = "0"
     maker_fee_bps: float = 0.0
     taker_fee_bps: float = 0.0
     base: str = ""
@@ -81,7 +86,7 @@ class Instrument:
         for field in ("tick", "lot", "contract_size"):
             if _fraction(getattr(self, field), field) <= 0:
                 raise ValueError(f"{self}: {field} {getattr(self, field)} must be positive")
-        for field in ("min_qty", "max_qty", "min_notional"):
+        for field in ("min_qty", "max_qty", "min_notional", "price_step"):
             if _fraction(getattr(self, field), field) < 0:
                 raise ValueError(f"{self}: {field} {getattr(self, field)} must not be negative")
         for field in ("lot", "min_qty", "max_qty"):
@@ -90,6 +95,12 @@ class Instrument:
                     f"{self}: {field} {getattr(self, field)} has more than "
                     f"{self.qty_decimals} decimals"
                 )
+        if self._ticks_per_step.denominator != 1:
+            raise ValueError(
+                f"{self}: price_step {self.price_step} is no multiple of the tick {self.tick}"
+            )
+        if self.sig_figs and self._ticks_per_step > 1:
+            raise ValueError(f"{self}: price_step and sig_figs are two rules for one price")
         for field in ("maker_fee_bps", "taker_fee_bps"):
             if not abs(getattr(self, field)) <= 1000.0:
                 raise ValueError(f"{self}: {field} {getattr(self, field)}, expected within 1000")
@@ -101,6 +112,11 @@ class Instrument:
     def qty_per_one(self) -> int:
         """Units in a quantity of 1.0."""
         return int(10**self.qty_decimals)
+
+    @property
+    def _ticks_per_step(self) -> Fraction:
+        step = _fraction(self.price_step, "price_step")
+        return step / _fraction(self.tick, "tick") if step else Fraction(1)
 
     @property
     def price_decimals(self) -> int:
@@ -140,6 +156,7 @@ class Instrument:
             int(self.kind),
             self.sig_figs,
             index,
+            int(self._ticks_per_step),
         )
 
     def to_tick(self, price: str | Decimal | float) -> int:
@@ -181,6 +198,24 @@ class Instrument:
         while decimals < self.qty_decimals and qty % 10 ** (self.qty_decimals - decimals):
             decimals += 1
         return _text(qty // 10 ** (self.qty_decimals - decimals), decimals)
+
+
+NEAR = 1e-4  # of a step: a number this near to a whole number of steps is that number
+
+
+def whole_steps(
+    values: npt.NDArray[np.float64], per_step: float
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Doubles as whole numbers of steps, and which of them are none: nan, off the grid, too large.
+
+    per_step: the step, as ``float(item.tick)`` or ``1 / item.qty_per_one``.
+    """
+    scaled = values / per_step
+    fits = np.isfinite(scaled) & (np.abs(scaled) < 2**60)
+    near = np.rint(np.where(fits, scaled, 0.0))
+    # the second term is what a double cannot hold of a large number
+    bad = ~fits | (np.abs(np.where(fits, scaled, 0.0) - near) > NEAR + 1e-14 * np.abs(near))
+    return near.astype(np.int64), bad
 
 
 class UnknownInstrument(LookupError):

@@ -18,14 +18,13 @@ import numpy.typing as npt
 from ._intake import whole_rows
 from .errors import DataError
 from .events import ASK, BID, EVENT, LEVEL, LEVELS_MAX, Flag, Kind
-from .instrument import Instrument
+from .instrument import Instrument, whole_steps
 from .sheets import Batch, Column, Sheet, csv_batches, parquet_batches, parquet_rows
 from .streams import Faults, Text
 from .venue import Rows
 
 BOTH = int(Flag.EXCH | Flag.LOCAL)
 BLOCK_ROWS = 32_768
-NEAR = 1e-4  # of a step: a price or quantity this near to a whole number of steps is that number
 HOLE_NS = 5 * 10**9  # between two images of one instrument: the recorder was away
 IDS_KEPT = 65_536  # trade ids remembered against repetition
 BUY_WORDS, SELL_WORDS = (b"buy", b"bid"), (b"sell", b"ask")
@@ -119,18 +118,15 @@ class Reading:
         return self._steps(column, self.floats(column), 1.0 / self.item.qty_per_one, "lot")
 
     def _steps(self, column: str, values: Floats, step: float, name: str) -> Ints:
-        scaled = values / step
-        self.refuse(~(np.isfinite(scaled) & (scaled >= 0) & (scaled < 2**60)), column,
-                    "is no price or quantity")  # fmt: skip
+        self.refuse(~(values >= 0), column, "is no price or quantity")
         if name == "tick":
             self.refuse(values == 0, column, "is no price")
-        near = np.rint(scaled)
+        near, bad = whole_steps(values, step)
         text = self.item.tick if name == "tick" else f"1e-{self.item.qty_decimals}"
         self.refuse(
-            off_grid(scaled, near), column, f"is no multiple of {self.item}'s {name} {text}",
-            f"give the {name} of the time of the recording in [instrument] ({name} = ...)",
+            bad, column, f"is no multiple of {self.item}'s {name} {text}", hint(name)
         )  # fmt: skip
-        return near.astype(np.int64)
+        return near
 
     def is_buy(self, column: str) -> npt.NDArray[np.bool_]:
         """A column of sides: buy or bid, sell or ask."""
@@ -242,10 +238,9 @@ def _together(parts: Sequence[Levels]) -> Levels:
     )
 
 
-def off_grid(scaled: Floats, near: Floats) -> npt.NDArray[np.bool_]:
-    """Which numbers of steps are not whole, beyond what a double cannot hold."""
-    off: npt.NDArray[np.bool_] = np.abs(scaled - near) > NEAR + 1e-14 * np.abs(near)
-    return off
+def hint(name: str) -> str:
+    """What to do where a tick or lot does not fit the data."""
+    return f"give the {name} of the time of the recording in [instrument.spec] ({name} = ...)"
 
 
 def _is_number(text: bytes) -> bool:
@@ -358,17 +353,16 @@ def _list_steps(
     reading: Reading, column: str, message: Ints, values: Floats, name: str
 ) -> Ints:  # fmt: skip
     item = reading.item
-    scaled = values / (float(item.tick) if name == "tick" else 1.0 / item.qty_per_one)
-    near = np.rint(scaled)
-    bad = ~(np.isfinite(scaled) & (scaled > 0) & (scaled < 2**60)) | off_grid(scaled, near)
+    near, bad = whole_steps(values, float(item.tick) if name == "tick" else 1.0 / item.qty_per_one)
+    bad |= near <= 0
     if bad.any():
         at = int(bad.argmax())
         raise DataError(
             f"column {column}: {values[at]} is no multiple of {item}'s {name}",
             **reading.sheet.where(reading.batch.first + int(message[at])),
-            todo=f"give the {name} of the time of the recording in [instrument] ({name} = ...)",
+            todo=hint(name),
         )
-    return near.astype(np.int64)
+    return near
 
 
 def _images(
@@ -550,4 +544,4 @@ class SheetStream:
             reading.faults.add(path, 0, f"{reading.n_orphans} {what}: no book until then")
 
 
-__all__ = ["Levels", "Reading", "SheetStream", "depth_rows", "off_grid"]
+__all__ = ["Levels", "Reading", "SheetStream", "depth_rows"]

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +19,16 @@ import numpy.typing as npt
 from ._intake import whole_rows
 from .errors import DataError, NoDataError
 from .events import ASK, BID, EVENT, LEVEL, LEVELS_MAX, Flag, Kind, rows_of
-from .instrument import Instrument
+from .instrument import Instrument, whole_steps
 from .streams import Faults
 from .venue import Rows
 
 BLOCK_ROWS = 32_768
 EXCH_BIT, LOCAL_BIT, BUY_BIT, SELL_BIT = 1 << 31, 1 << 30, 1 << 29, 1 << 28
 KINDS = {1: Kind.DEPTH, 2: Kind.TRADE, 3: Kind.CLEAR, 4: Kind.DEPTH}
-NEAR = 1e-6  # a double this near to a whole number of ticks or units is that number
 CHAINED = Flag.SNAPSHOT | Flag.MORE | Flag.CONT
+FIELDS = {"ev": "ui", "exch_ts": "i", "local_ts": "i", "px": "f", "qty": "f"}
+EXPECTED = {"ui": "whole numbers", "i": "whole numbers of ns", "f": "doubles"}
 DAY_NS = 86_400 * 10**9
 ORIGIN, MARKET = "XUnknownParameter", "MARKET"
 FIRST_ID, LAST_ID, PREVIOUS_ID = "FirstUpdateId", "FinalUpdateId", "FinalUpdateIdInLastStream"
@@ -47,22 +49,22 @@ def read_npz(path: Path, item: Instrument, number: int = 0) -> Rows:
     event = data["ev"].astype(np.uint64)
     low = (event & np.uint64(0xFF)).astype(np.uint8)
     known = np.isin(low, list(KINDS))
-    _refuse(path, ~known, "a kind of event that is not market data", data["ev"])
+    _refuse(path, ~known, "column ev: a kind of event that is not market data", data["ev"])
     for code, kind in KINDS.items():
         rows["kind"][low == code] = kind
     rows["flags"] |= np.where(event & np.uint64(EXCH_BIT), int(Flag.EXCH), 0).astype(np.uint8)
     rows["flags"] |= np.where(event & np.uint64(LOCAL_BIT), int(Flag.LOCAL), 0).astype(np.uint8)
     rows["side"] += np.where(event & np.uint64(BUY_BIT), BID, 0).astype(np.int8)
     rows["side"] += np.where(event & np.uint64(SELL_BIT), ASK, 0).astype(np.int8)
-    _refuse(path, rows["flags"] == 0, "a row for neither side", data["ev"])
+    _refuse(path, rows["flags"] == 0, "column ev: a row for neither side", data["ev"])
     sideless = (rows["side"] == 0) & (rows["kind"] != Kind.CLEAR)
-    _refuse(path, sideless, "a level or trade without a side", data["ev"])
+    _refuse(path, sideless, "column ev: a level or trade without a side", data["ev"])
     rows["instrument"] = number
     rows["ts_venue_ns"], rows["ts_local_ns"] = data["exch_ts"], data["local_ts"]
     priced = (rows["kind"] != Kind.CLEAR) | (rows["side"] != 0)
-    rows["tick"] = _whole(path, data["px"], priced, float(item.tick), "price")
+    rows["tick"] = _whole(path, data["px"], priced, float(item.tick), "px", "price")
     sized = rows["kind"] != Kind.CLEAR
-    rows["qty"] = _whole(path, data["qty"], sized, 1.0 / item.qty_per_one, "quantity")
+    rows["qty"] = _whole(path, data["qty"], sized, 1.0 / item.qty_per_one, "qty", "quantity")
     _in_order(path, rows)
     return rows
 
@@ -75,12 +77,33 @@ def _array(path: Path) -> npt.NDArray[np.void]:
             data: npt.NDArray[np.void] = archive["data" if "data" in names else names[0]]
     except (OSError, ValueError, TypeError, zipfile.BadZipFile, KeyError, IndexError) as error:
         raise DataError(f"not a readable .npz archive ({error})", file=path) from None
-    columns = {"ev", "exch_ts", "local_ts", "px", "qty"}
-    if data.dtype.names is None or not columns <= set(data.dtype.names):
-        raise DataError(f"the array lacks the columns {sorted(columns)}", file=path)
+    _check_fields(path, data.dtype)
     if not len(data):
         raise NoDataError("the array is empty", file=path)
     return data
+
+
+def _check_fields(path: Path, dtype: np.dtype[Any]) -> None:
+    if dtype.names is None:
+        raise DataError(
+            f"the array lacks the columns {', '.join(FIELDS)}: it is of plain {dtype}",
+            file=path,
+            todo="an array of hftbacktest 1 is converted by hftbacktest 2's own migration",
+        )
+    lacks = [name for name in FIELDS if name not in dtype.names]
+    if lacks:
+        raise DataError(
+            f"the array lacks the columns {', '.join(lacks)}; it has {', '.join(dtype.names)}",
+            file=path,
+            todo="make it with hftbacktest 2, or with `python -m mmcore tape convert`",
+        )
+    for name, kinds in FIELDS.items():
+        if dtype[name].kind not in kinds:
+            raise DataError(
+                f"column {name} is of {dtype[name]}, expected {EXPECTED[kinds]}",
+                file=path,
+                todo="make it with hftbacktest 2, or with `python -m mmcore tape convert`",
+            )
 
 
 def _refuse(
@@ -96,24 +119,26 @@ def _whole(
     values: npt.NDArray[np.float64],
     used: npt.NDArray[np.bool_],
     step: float,
+    name: str,
     what: str,
 ) -> npt.NDArray[np.int64]:
-    scaled = np.where(used, values, 0.0) / step
-    _refuse(
-        path, ~np.isfinite(scaled) | (scaled < 0) | (scaled > 2**60), f"{what} no number", values
-    )
-    near = np.rint(scaled)
-    _refuse(path, np.abs(scaled - near) > NEAR * (1 + np.abs(near)), f"{what} off the grid", values)
-    return near.astype(np.int64)
+    taken = np.where(used, values, 0.0)
+    _refuse(path, ~(taken >= 0) | (taken > 2**60), f"column {name}: {what} is no number", values)
+    near, bad = whole_steps(taken, step)
+    _refuse(path, bad, f"column {name}: {what} is off the grid of {step:g}", values)
+    return near
 
 
 def _in_order(path: Path, rows: Rows) -> None:
-    for flag, clock in ((Flag.EXCH, "ts_venue_ns"), (Flag.LOCAL, "ts_local_ns")):
+    for flag, clock, column in (
+        (Flag.EXCH, "ts_venue_ns", "exch_ts"),
+        (Flag.LOCAL, "ts_local_ns", "local_ts"),
+    ):
         at = np.flatnonzero(rows["flags"] & int(flag))
         back = np.flatnonzero(np.diff(rows[clock][at]) < 0)
         if len(back):
             row = int(at[back[0] + 1])
-            raise DataError(f"{clock} runs backwards", file=path, record=row + 1)
+            raise DataError(f"column {column}: {clock} runs backwards", file=path, record=row + 1)
 
 
 def grouped(rows: Rows) -> Rows:

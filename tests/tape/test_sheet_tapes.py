@@ -5,6 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmcore.events import Kind
+from mmcore.recording import heads_of
+from mmcore.tape import TapeSource
 from mmcore.tape_info import tape_facts
 
 pytest.importorskip("pyarrow")
@@ -26,9 +29,6 @@ def test_every_row_of_a_recorded_table_is_read(name: str, shared_data: Path) -> 
 
 
 def test_files_of_a_minute_each_are_one_recording(shared_data: Path) -> None:
-    from mmcore.events import Kind
-    from mmcore.recording import heads_of
-    from mmcore.tape import TapeSource
 
     files = sorted((shared_data / HYPERLIQUID).glob("*/*.parquet"))
     source = TapeSource(files[::-1])  # in whatever order they are given
@@ -42,4 +42,21 @@ def test_files_of_a_minute_each_are_one_recording(shared_data: Path) -> None:
     assert counts[Kind.DEPTH] == 2081
     assert counts[Kind.TRADE] == 6385
     assert counts[Kind.BEST] == 19_934
+    assert not source.problems
+
+
+ALTS = {
+    "binance/usdm/alts_2021-07-22/BINANCE_FUTURES.jsonl.zst": ("CTKUSDT", "0.00001", "0.001"),
+    "binance/spot/alts_2021-10-12/BINANCE.jsonl.zst": ("NKNUSDT", "0.00001", "0.0001"),
+}
+
+
+@pytest.mark.parametrize("name", ALTS)
+def test_levels_finer_than_the_tick_of_their_day_are_kept(name: str, shared_data: Path) -> None:
+    symbol, tick, step = ALTS[name]
+    source = TapeSource([shared_data / name])
+    (item,) = (item for item in source.instruments if item.symbol == symbol)
+    assert (item.tick, item.price_step) == (tick, step)
+    while source.next_block() is not None:
+        pass
     assert not source.problems

@@ -1,8 +1,10 @@
 """Instruments: exact borders, names, and what venues say."""
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from mmcore.events import ContractKind
@@ -15,8 +17,11 @@ from mmcore.instrument import (
     known,
     known_instruments,
     normalise,
+    whole_steps,
     with_fees,
 )
+
+BTC = known("binance-usdm", "BTCUSDT")
 
 
 @pytest.mark.parametrize(
@@ -167,3 +172,33 @@ def test_meta_of_hyperliquid():
     assert made["BTC"] == known("hyperliquid", "BTC")
     with pytest.raises(ValueError, match="universe"):
         from_hyperliquid({})
+
+
+def test_orders_stand_on_steps_coarser_than_the_book():
+    fine = replace(BTC, tick="0.01", price_step="0.25")
+    spec = fine.spec()
+    assert [spec.tick_floor(100), spec.tick_floor(124), spec.tick_floor(125)] == [100, 100, 125]
+    assert [spec.tick_ceil(101), spec.tick_ceil(125)] == [125, 125]
+    assert [spec.tick_down(125), spec.tick_up(125)] == [100, 150]
+    assert spec.price_floor(1.4) == 125
+    assert [replace(BTC, price_step="0.1").spec().tick_floor(7)] == [7]
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"price_step": "0.25"}, "no multiple of the tick 0.1"),
+        ({"price_step": "1", "sig_figs": 5}, "two rules"),
+        ({"price_step": "-1"}, "must not be negative"),
+    ],
+)
+def test_steps_that_contradict_the_tick_are_refused(changes, what):
+    with pytest.raises(ValueError, match=what):
+        replace(BTC, **changes)
+
+
+def test_doubles_are_whole_steps_or_not():
+    values = np.array([61_800.3, 61_800.35, np.nan, 1e30, 0.1 * 3, -0.1])
+    steps, bad = whole_steps(values, 0.1)
+    assert bad.tolist() == [False, True, True, True, False, False]
+    assert steps[~bad].tolist() == [618_003, 3, -1]

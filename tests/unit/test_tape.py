@@ -452,14 +452,15 @@ def test_an_event_array_keeps_both_orders(tmp_path):
 @pytest.mark.parametrize(
     ("row", "what"),
     [
-        ((EXCH | BUY | 1, 3, 3, 100.05, 1.0), "price off the grid"),
-        ((EXCH | BUY | 1, 3, 3, 100.0, 0.0005), "quantity off the grid"),
-        ((EXCH | BUY | 1, 3, 3, -1.0, 1.0), "price no number"),
-        ((EXCH | BUY | 1, 3, 3, np.nan, 1.0), "price no number"),
+        ((EXCH | BUY | 1, 3, 3, 100.05, 1.0), "column px: price is off the grid of 0.1"),
+        ((EXCH | BUY | 1, 3, 3, 100.0, 0.0005), "column qty: quantity is off the grid"),
+        ((EXCH | BUY | 1, 3, 3, 61_800.35, 1.0), "column px: price is off the grid"),
+        ((EXCH | BUY | 1, 3, 3, -1.0, 1.0), "column px: price is no number"),
+        ((EXCH | BUY | 1, 3, 3, np.nan, 1.0), "column px: price is no number"),
         ((EXCH | BUY | 9, 3, 3, 100.0, 1.0), "kind of event"),
         ((BUY | 1, 3, 3, 100.0, 1.0), "neither side"),
         ((EXCH | 1, 3, 3, 100.0, 1.0), "without a side"),
-        ((EXCH | BUY | 1, 0, 3, 100.0, 1.0), "backwards"),
+        ((EXCH | BUY | 1, 0, 3, 100.0, 1.0), "column exch_ts: .* backwards"),
     ],
 )
 def test_a_bad_row_of_an_event_array_is_named(tmp_path, row, what):
@@ -467,6 +468,23 @@ def test_a_bad_row_of_an_event_array_is_named(tmp_path, row, what):
     with pytest.raises(DataError, match=what) as caught:
         TapeSource([path], [BTC])
     assert caught.value.record == 2
+
+
+@pytest.mark.parametrize(
+    ("array", "what"),
+    [
+        (np.zeros((3, 6)), "lacks the columns ev, .* plain float64"),
+        (np.zeros(3, [("ev", "u8"), ("px", "f8")]), "lacks the columns exch_ts, local_ts, qty; it"),
+        (
+            np.zeros(3, [(n, "f8") for n in ("ev", "exch_ts", "local_ts", "px", "qty")]),
+            "column ev is of float64, expected whole numbers",
+        ),
+    ],
+)
+def test_an_array_of_other_fields_is_refused(tmp_path, array, what):
+    np.savez(tmp_path / "x.npz", data=array)
+    with pytest.raises(DataError, match=what):
+        TapeSource([tmp_path / "x.npz"], [BTC])
 
 
 CSV = (

@@ -14,16 +14,18 @@ from mmcore.backtest import Choices, backtest
 from mmcore.band import Model, model_of
 from mmcore.config import loads
 from mmcore.errors import DataError
-from mmcore.events import RECORD, RecordKind
+from mmcore.events import RECORD, Flag, RecordKind
 from mmcore.journal import RunDirectory, journal_hash, read_records
 from mmcore.paper import PaperDesk
 from mmcore.progress import JsonLines
+from mmcore.recording import heads_of
 from mmcore.replay import explain, replay
 from mmcore.retrace import Recorded, retrace
 from mmcore.run import Run
 from mmcore.schema import Config
 from mmcore.session import keep, open_journal, run_config
 from mmcore.shadow import Shadow, orders_of
+from mmcore.tape import TapeWriter
 
 TEXT = """
 [market]
@@ -248,3 +250,31 @@ def test_what_cannot_be_replayed_is_named(tmp_path: Path, broken: str) -> None:
 def test_a_model_without_exponent_has_none() -> None:
     assert str(Model("log")) == "log"
     assert str(Model("power", 2.5)) == "power 2.5"
+
+
+def test_a_tape_with_two_clocks_is_made_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = made(tmp_path / "seen")
+    tape = Recorded.open(directory).tape
+    rows = np.array(tape.rows)
+    heads = heads_of(rows)
+    rows["flags"][heads] |= np.uint8(Flag.EXCH | Flag.LOCAL)
+    rows["ts_venue_ns"][heads] = rows["ts_local_ns"][heads] - 3_000_000
+    two = TapeWriter(tmp_path / "two.mmt", tape.instruments, clock="two")
+    two.append(rows)
+    two.close()
+    text = config(tmp_path / "two").text.replace("seed = 5", 'seed = 5\nsource = "tape"')
+    text = text.replace("speed = 0", f'speed = 0\nfiles = ["{(tmp_path / "two.mmt").as_posix()}"]')
+    for seconds in (40, 11):
+        told = loads(text.replace("seconds = 40", f"seconds = {seconds}"))
+        capsys.readouterr()
+        assert backtest([told], Choices(json=True)) == 0
+        recorded = Recorded.open(facts(capsys)["directory"])
+        assert recorded.tape.clock == "two"
+        again = retrace(recorded)
+        assert again.same
+        assert len(again.records) > 50
+        shadow = Shadow(recorded, 0)
+        fills = shadow.send(model_of(told), shadow.configured())
+        assert fills.by_order(len(shadow.orders)).sum() > 0

@@ -19,6 +19,7 @@ from .fills import Floats, MidPath
 HORIZONS_S = (0.1, 1.0, 5.0, 30.0, 60.0)
 RESAMPLES = 500
 BAND = (0.05, 0.95)
+BLOCKS_MAX = 1000
 FILLS_MIN = 5  # below it no band is given: there is nothing to draw from
 IMBALANCE_EDGES = (-1 / 3, 1 / 3)
 IMBALANCE_WORDS = ("against us", "balanced", "for us")  # of the book, seen from the fill's side
@@ -67,11 +68,12 @@ def curves(
 ) -> list[Curve]:
     """The curve of all FILLS of one instrument, then by side, level, imbalance and hour (UTC)."""
     values = [markout(fills, path, horizon) for horizon in horizons_s]
+    blocks = [block_of(fills["ts_ns"], horizon) for horizon in horizons_s]
     found = []
     for by, name, mask in groups(fills):
         rows = [
-            _point(fills, v, h, mask, resamples, seed)
-            for v, h in zip(values, horizons_s, strict=True)
+            _point(fills, gained, block, mask, resamples, seed)
+            for gained, block in zip(values, blocks, strict=True)
         ]
         mean, low, high, bps, count = (np.array(column) for column in zip(*rows, strict=True))
         found.append(Curve(by, name, tuple(horizons_s), mean, low, high, bps, count))
@@ -95,7 +97,7 @@ def groups(fills: NDArray[np.void]) -> list[tuple[str, str, NDArray[np.bool_]]]:
 def _point(
     fills: NDArray[np.void],
     values: Floats,
-    horizon_s: float,
+    block: int,
     mask: NDArray[np.bool_],
     resamples: int,
     seed: int,
@@ -108,17 +110,20 @@ def _point(
     filled = np.where(known, values, 0.0)
     mean = float((filled * weights).sum() / weights.sum())
     price = float((fills["tick"] * weights).sum() / weights.sum())
-    low, high = band(filled, weights, block_of(fills["ts_ns"], horizon_s), resamples, seed)
-    if count < FILLS_MIN:
-        low = high = float("nan")
+    low = high = float("nan")
+    if count >= FILLS_MIN:
+        low, high = band(filled, weights, block, resamples, seed)
     return mean, low, high, 1e4 * mean / price, count
 
 
 def block_of(ts_ns: NDArray[np.int64], horizon_s: float) -> int:
-    """Fills in a block: as many as usually share a horizon, at least n^(1/3), at most n / 4."""
+    """Fills in a block: as many as usually share a horizon, at least n^(1/3), at most n / 4.
+
+    Above BLOCKS_MAX blocks they grow, which loses nothing: there are enough to draw from.
+    """
     n = len(ts_ns)
     sharing = np.searchsorted(ts_ns, ts_ns + round(horizon_s * 1e9), "right") - np.arange(n)
-    wanted = max(float(sharing.mean()) if n else 1.0, n ** (1 / 3))
+    wanted = max(float(sharing.mean()) if n else 1.0, n ** (1 / 3), n / BLOCKS_MAX)
     return int(min(np.ceil(wanted), max(n // 4, 1)))
 
 

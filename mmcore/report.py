@@ -262,7 +262,16 @@ def _inventory_facts(trading: Trading) -> dict[str, Any]:
     facts = asdict(figures)
     facts["quantiles"] = list(facts["quantiles"])
     last = int(account.start_qty + account.qty.sum())
-    return {**facts, "limit": trading.position_max, "final": last * trading.scale.unit}
+    left = {"final": last * trading.scale.unit, "closing_cost": _closing_cost(trading, last)}
+    return {**facts, "limit": trading.position_max, **left}
+
+
+def _closing_cost(trading: Trading, qty: int) -> float:
+    """What taking the other side of a position would cost at the end: half a spread and a fee."""
+    scale, mid = trading.scale, trading.path.mid[-1]
+    touch = mid - np.sign(qty) * trading.path.spread[-1] / 2
+    lost = -qty * float(scale.gain(mid, touch))
+    return lost + abs(qty * float(scale.worth(touch))) * trading.item.taker_fee_bps / 1e4
 
 
 def _market_facts(trading: Trading) -> dict[str, Any]:

@@ -113,13 +113,18 @@ def test_fees_in_the_coin_and_funding_come_from_their_own_records(tmp_path):
         record(RecordKind.PAID, 130, **paid, code=PaidCode.COIN_FEE, qty=3),
         record(RecordKind.PAID, 250, code=PaidCode.FUNDING, money=-400, position=347),
     ]
-    (trading,) = read_run(directory(tmp_path, MARKET, records)).tradings
+    place = directory(tmp_path, MARKET, records)
+    (trading,) = read_run(place).tradings
     terms = attribute(trading.fills, trading.path, trading.scale, trading.account)
     unit = 0.01 * 1e-8  # quote currency for a tick and a unit
     assert terms.fees == pytest.approx(3 * 1005 * unit)
     assert terms.funding == pytest.approx(-400e-8)
     assert trading.account.positions()[-1] == 347
     assert terms.residual_relative < 1e-9
+    inventory = report_of(place).facts["instruments"][0]["inventory"]
+    assert inventory["final"] == pytest.approx(347e-8)
+    fee_rate = ITEM.taker_fee_bps / 1e4
+    assert inventory["closing_cost"] == pytest.approx(347 * unit * (1 + 1000 * fee_rate))
     held = (50 * (1001 - 1001) + 300 * (1001 - 1005) - 3 * (1001 - 1005)) * unit
     assert terms.net == pytest.approx(held - terms.fees + terms.funding, abs=1e-12)
 

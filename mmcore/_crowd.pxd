@@ -69,6 +69,15 @@ ctypedef struct Taste:      # what mmcore.synthetic.Preset says, in grid steps, 
     double beta             # on the leader's log price; 0: no leader
     double lag_s            # behind the leader
     double pull             # own part decays so fast, per second; 0: it does not
+    double drift            # of a regime: steps per second; 0: none
+    double leg_s            # mean time until the drift turns; 0: it does not
+    double home             # pull of the price back to its start, per second
+    double flash            # depth of a crash, steps; 0: none
+    double flash_every_s    # mean time between the end of one and the next
+    double flash_s          # how long it falls
+    double rally_s          # and how long it rises again
+    double scar             # share of the fall that stays
+    double flash_rate       # takers in a crash and its rally, as a multiple
 
 ctypedef struct Crowd:
     Taste taste
@@ -95,6 +104,10 @@ ctypedef struct Crowd:
     double taker_clock      # exponential budgets until the next one
     double jump_clock
     double touch_clock
+    double leg              # direction of the drift, +1 or -1
+    double leg_clock        # seconds until it turns
+    double flash_clock      # seconds until the next crash; negative: so long under way
+    double home             # where the own part started
     double copy_weight[SIGNS]
     int8_t signs[SIGN_RING]
     int64_t n_signs

@@ -304,6 +304,32 @@ cdef void redraw(Crowd* c) noexcept nogil:
 
 # -------------------------------------------------------------------------------------- steps
 
+cdef void regime(Crowd* c, double dt) noexcept nogil:
+    # what a regime adds to the latent price; a market without one draws no number here
+    cdef double under_way
+    if c.taste.drift > 0.0:
+        c.leg_clock -= dt
+        if c.taste.leg_s > 0.0 and c.leg_clock <= 0.0:
+            c.leg_clock += c.taste.leg_s * rng_exponential(&c.pit.rng)
+            c.leg = -c.leg
+        c.own += c.leg * c.taste.drift * dt
+    if c.taste.home > 0.0:
+        c.own += (c.home - c.own) * c.taste.home * dt
+    if c.taste.flash <= 0.0:
+        return
+    c.flash_clock -= dt
+    if c.flash_clock > 0.0:
+        return
+    under_way = -c.flash_clock
+    c.rate *= c.taste.flash_rate
+    if under_way <= c.taste.flash_s:
+        c.own -= c.taste.flash / c.taste.flash_s * dt
+    elif under_way <= c.taste.flash_s + c.taste.rally_s:
+        c.own += c.taste.flash * (1.0 - c.taste.scar) / c.taste.rally_s * dt
+    else:
+        c.flash_clock = c.taste.flash_every_s * rng_exponential(&c.pit.rng)
+
+
 cdef void breathe(Crowd* c) noexcept nogil:
     # activity, heat, and the latent price
     cdef double dt = c.taste.step_s
@@ -314,6 +340,7 @@ cdef void breathe(Crowd* c) noexcept nogil:
     for m in range(MEMORIES):
         c.memory[m] *= c.fade[m]
         c.rate += c.taste.weight[m] * c.taste.decay[m] * c.memory[m]
+    regime(c, dt)
     c.activity = max(ACTIVITY_MIN, min(ACTIVITY_MAX, c.rate / c.rate_mean))
     c.pit.busy = c.activity > ACTIVITY_BUSY
     c.heat *= c.heat_fade
@@ -412,6 +439,12 @@ cdef void crowd_start(Crowd* c, int64_t start_ns) noexcept nogil:
     c.base = c.taste.start + 0.5
     if c.leader == NULL:
         c.own, c.base = c.base, 0.0
+    c.home = c.own
+    if c.taste.drift > 0.0:
+        c.leg = 1.0 if rng_uniform(&c.pit.rng) < 0.5 else -1.0
+        c.leg_clock = c.taste.leg_s * rng_exponential(&c.pit.rng)
+    if c.taste.flash > 0.0:
+        c.flash_clock = c.taste.flash_every_s * rng_exponential(&c.pit.rng)
     for m in range(MEMORIES):
         if c.taste.decay[m] > 0.0:
             c.memory[m] = c.rate_mean / c.taste.decay[m]    # its mean

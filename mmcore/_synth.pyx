@@ -148,6 +148,15 @@ cdef void read_book_taste(Taste* t, object p):
     t.beta = p.beta
     t.lag_s = p.lag_s
     t.pull = p.pull
+    t.drift = p.drift
+    t.leg_s = p.leg_s
+    t.home = p.home
+    t.flash = p.flash
+    t.flash_every_s = p.flash_every_s
+    t.flash_s = p.flash_s
+    t.rally_s = p.rally_s
+    t.scar = p.scar
+    t.flash_rate = p.flash_rate
 
 
 cdef char* carve(char** at, int64_t size):

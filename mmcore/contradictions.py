@@ -106,6 +106,13 @@ def _market(config: Config, data: dict[str, Any]) -> Iterator[Contradiction]:
             "remove preset",
             (source, ("live", "environment")),
         )
+    if (market.source != "synthetic" or config.needs_venue) and market.regime != "none":
+        yield Contradiction(
+            ("market", "regime"),
+            "a regime is one of the synthetic market on paper",
+            "remove regime",
+            (source, ("mode",)),
+        )
     if config.needs_venue and market.speed not in {0.0, 1.0}:
         yield Contradiction(
             ("market", "speed"),

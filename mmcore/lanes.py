@@ -156,7 +156,7 @@ def _room(seats: int) -> int:
 def _compare(first: Config, other: Config) -> None:
     """Raise ConfigError where two configurations cannot share a pass."""
     wrong = ""
-    names = ("source", "preset", "seed", "files")
+    names = ("source", "preset", "regime", "seed", "files")
     if any(getattr(first.market, name) != getattr(other.market, name) for name in names):
         wrong = "[market] differs"
     elif list(map(_instrument, first.instruments)) != list(map(_instrument, other.instruments)):

@@ -30,6 +30,10 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Literal["busy", "busy_eth", "block", "quiet"],
         Key("choice", "a small-tick perpetual; block: book images; quiet: large-tick spot"),
     ] = "busy"
+    regime: Annotated[
+        Literal["none", "ranging", "volatile", "trend", "quiet", "flash"],
+        Key("choice", "what the synthetic market is going through; none: the preset as it is"),
+    ] = "none"
     seed: Annotated[
         int, Key("number", "the same seed gives the same market", least=0, most=2**63 - 1)
     ] = 1

@@ -25,15 +25,16 @@ def source_of(config: Config, *, seconds: float) -> Source:
 
 
 def _synthetic(config: Config, seconds: float) -> SyntheticSource:
-    from .synthetic import SyntheticSource, market, together
+    from .synthetic import PRESETS, REGIMES, SyntheticSource, market, together
 
+    regime = REGIMES[config.market.regime]
     markets = []
     for item in config.instruments:
         preset = item.synthetic.preset or config.market.preset
         instrument = instrument_of(item)
         price = item.synthetic.start_price or START_PRICES.get(instrument.base)
         try:
-            markets.append(market(instrument, preset, price))
+            markets.append(market(instrument, regime.of(PRESETS[preset]), price))
         except ValueError as error:
             raise ConfigError(
                 str(error),

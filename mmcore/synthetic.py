@@ -55,8 +55,10 @@ class Preset:
     draws, draws_width, reach, reach_width, depth: levels looked at per message, and how far out.
     level, level_slope, level_peak, level_width, occupied, occupied_far, occupied_peak, keep: the
     levels behind the touch.  grain_s, event_delay_s, latency_least_s, latency_body_s,
-    congestion_s: clocks.  beta, lag_s, pull (per second): ties to a leader.  tick_step, lot: ticks
-    in a step and units in a lot of the instrument whose rows are written.
+    congestion_s: clocks.  beta, lag_s, pull (per second): ties to a leader.  drift (steps a
+    second), leg_s, home (per second), flash (steps), flash_every_s, flash_s, rally_s, scar,
+    flash_rate: what `Regime` says.  tick_step, lot: ticks in a step and units in a lot of the
+    instrument whose rows are written.
     """
 
     tick: float
@@ -124,6 +126,15 @@ class Preset:
     beta: float = 0.0
     lag_s: float = 0.0
     pull: float = 0.0
+    drift: float = 0.0
+    leg_s: float = 0.0
+    home: float = 0.0
+    flash: float = 0.0
+    flash_every_s: float = 0.0
+    flash_s: float = 1.0
+    rally_s: float = 1.0
+    scar: float = 0.0
+    flash_rate: float = 1.0
     tick_step: int = 1
     lot: int = 1
 
@@ -199,6 +210,62 @@ PRESETS: Mapping[str, Preset] = {
     "busy_eth": BUSY_ETH,
     "block": BLOCK,
     "quiet": QUIET,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regime:
+    """What a preset becomes in another kind of market; prices in basis points.
+
+    noise: factor on diffusion and jumps.  takers: factor on the rate of takers.  drift_bp_s: of the
+    latent price, a second, up or down by the seed; leg_s: mean time until it turns, 0: it stays.
+    home: pull back to the start, per second.  flash_bp: depth of a crash, flash_s: how long it
+    falls, rally_s: how long it rises again, scar: share of the fall that stays, flash_every_s: mean
+    time from one to the next; flash_rate: takers in it, as a multiple.
+    """
+
+    noise: float = 1.0
+    takers: float = 1.0
+    drift_bp_s: float = 0.0
+    leg_s: float = 0.0
+    home: float = 0.0
+    flash_bp: float = 0.0
+    flash_every_s: float = 0.0
+    flash_s: float = 1.0
+    rally_s: float = 1.0
+    scar: float = 0.0
+    flash_rate: float = 1.0
+
+    def of(self, preset: Preset) -> Preset:
+        """The preset in this regime."""
+        step = preset.start * 1e-4  # of one basis point
+        return replace(
+            preset,
+            diffusion=preset.diffusion * self.noise,
+            jump=preset.jump * self.noise,
+            taker_rate=preset.taker_rate * self.takers,
+            drift=self.drift_bp_s * step,
+            leg_s=self.leg_s,
+            home=self.home,
+            flash=self.flash_bp * step,
+            flash_every_s=self.flash_every_s,
+            flash_s=self.flash_s,
+            rally_s=self.rally_s,
+            scar=self.scar,
+            flash_rate=self.flash_rate,
+        )
+
+
+#: `mmcore.regimes` calls each by the same name when it meets it, on any tape.
+REGIMES: Mapping[str, Regime] = {
+    "none": Regime(),
+    "ranging": Regime(noise=0.8, home=0.02),
+    "volatile": Regime(noise=1.4, drift_bp_s=0.5, leg_s=40.0),
+    "trend": Regime(drift_bp_s=0.25),
+    "quiet": Regime(noise=0.1, takers=0.1, home=0.01),
+    "flash": Regime(
+        flash_bp=120.0, flash_every_s=300.0, flash_s=30.0, rally_s=90.0, scar=0.2, flash_rate=1.5
+    ),
 }
 
 
@@ -291,6 +358,8 @@ def _scaled(preset: Preset, start: int, finer: float, more: float) -> Preset:
         band=max(1.0, preset.band * finer),
         jump=preset.jump * finer,
         impact=preset.impact * finer,
+        drift=preset.drift * finer,
+        flash=preset.flash * finer,
         reach=max(1.0, preset.reach * finer),
         level_peak=max(1.0, preset.level_peak * finer),
         occupied_peak=max(1.0, preset.occupied_peak * finer),
@@ -317,6 +386,9 @@ def together(markets: Sequence[Market]) -> tuple[Market, ...]:
             beta=tie.beta,
             lag_s=tie.lag_s,
             pull=tie.pull,
+            drift=0.0,  # the leader's regime comes with its price
+            home=0.0,
+            flash=0.0,
         )
         tied.append(Market(follower.instrument, preset, 0))
     return tuple(tied)

@@ -31,6 +31,8 @@ from .wiring import CAPABILITIES
 
 JITTERS = 4.0
 NS_PER_MS = 1_000_000
+#: The book after the last message, the path of its touch, and the prints.
+Market = tuple[Book, MidPath, NDArray[np.void]]
 REQUESTS = (RecordKind.PLACE, RecordKind.AMEND, RecordKind.CANCEL)
 
 
@@ -192,12 +194,30 @@ def _trading(
     mine = records[records["trader"] == trader]
     index = int(mine["instrument"][0]) if len(mine) else trader
     item = tape.instruments[index]
-    scale = scale_of(item)
     live = tape.provenance.get("mode") == "live"
-    book, path, prints = _market(tape, index, item, live=live)
-    orders, number = orders_of(mine)
-    fills = _fills(mine, number, orders)
-    fills["ts_ns"] = _venue_ns(mine, tape, plan, live=live)
+    market = _market(tape, index, item, live=live)
+    venue_ns = _venue_ns(mine, tape, plan, live=live)
+    return trading_of(trader, mine, item, market, plan, venue_ns, summary)
+
+
+def trading_of(
+    trader: int,
+    records: NDArray[np.void],
+    item: Instrument,
+    market: Market,
+    plan: Config,
+    venue_ns: Ints,
+    summary: dict[str, Any],
+) -> Trading:
+    """A trader's own records, against its market.
+
+    venue_ns: when the venue made each fill of the records.  summary: its own.
+    """
+    scale = scale_of(item)
+    book, path, prints = market
+    orders, number = orders_of(records)
+    fills = _fills(records, number, orders)
+    fills["ts_ns"] = venue_ns
     order = np.argsort(fills["ts_ns"], kind="stable")
     fills = with_market(fills[order], path)
     return Trading(
@@ -210,8 +230,8 @@ def _trading(
         prints=prints,
         fills=fills,
         orders=orders,
-        account=_account(mine, fills, scale),
-        records=mine,
+        account=_account(records, fills, scale),
+        records=records,
         number=number,
         summary=summary,
         gaps=book.counters.gaps,
@@ -226,25 +246,33 @@ def scale_of(item: Instrument) -> Scale:
     return Scale(float(item.tick), 1 / item.qty_per_one, float(item.contract_size), inverse)
 
 
-def _market(
-    tape: TapeFile, index: int, item: Instrument, *, live: bool
-) -> tuple[Book, MidPath, NDArray[np.void]]:
+def _market(tape: TapeFile, index: int, item: Instrument, *, live: bool) -> Market:
     """The book after the last message, its path and the prints, on the clock of the fills."""
     flags = tape.rows["flags"][:1]
     two = bool(len(flags) and flags[0] & (Flag.EXCH | Flag.LOCAL))
     book = Book(item.spec(index))
     touches, prints = path_of(book, tape.rows, instrument=index, flag=Flag.EXCH if two else 0)
-    times, ends = _times(touches, venue=two or live), _times(prints, venue=two or live)
     try:
-        path = MidPath.of(
-            times,
-            touches["bid_tick"],
-            touches["ask_tick"],
-            touches["imbalance"],
-            end_ns=int(ends.max()) if len(ends) else 0,
-        )
+        return market_of(book, touches, prints, venue=two or live)
     except ValueError as error:
         raise NoDataError(f"{item}: {error}", file=tape.path) from None
+
+
+def market_of(
+    book: Book, touches: NDArray[np.void], prints: NDArray[np.void], *, venue: bool
+) -> Market:
+    """A market from what `mmcore._path.path_of` gives; venue: whether its times are the venue's.
+
+    Raises ValueError where the book was never usable.
+    """
+    times, ends = _times(touches, venue=venue), _times(prints, venue=venue)
+    path = MidPath.of(
+        times,
+        touches["bid_tick"],
+        touches["ask_tick"],
+        touches["imbalance"],
+        end_ns=int(ends.max()) if len(ends) else 0,
+    )
     return book, path, prints
 
 
@@ -282,11 +310,9 @@ def _fills(records: NDArray[np.void], number: Ints, orders: NDArray[np.void]) ->
 
 def _venue_ns(records: NDArray[np.void], tape: TapeFile, plan: Config, *, live: bool) -> Ints:
     """When the venue made each fill of the records."""
-    rows = records[records["kind"] == RecordKind.FILL]
     if not live:
-        model = plan.simulation
-        late_ms = model.response_latency_ms + JITTERS * model.jitter_ms
-        return np.asarray(rows["ts_ns"] - round(late_ms * NS_PER_MS))
+        return simulated_ns(records, plan)
+    rows = records[records["kind"] == RecordKind.FILL]
     names = ["instrument", "slot", "generation", "tick", "qty", "seq"]
     told = tape.rows[tape.rows["kind"] == Kind.FILL]
     stamped = zip(_packed(told, names), told["ts_venue_ns"].tolist(), strict=True)
@@ -294,6 +320,14 @@ def _venue_ns(records: NDArray[np.void], tape: TapeFile, plan: Config, *, live: 
     keys = _packed(rows, names)
     found = [stamps.get(key.tobytes(), 0) for key in keys]
     return np.where(np.array(found, dtype=np.int64) > 0, found, rows["ts_ns"]).astype(np.int64)
+
+
+def simulated_ns(records: NDArray[np.void], plan: Config) -> Ints:
+    """When the simulated venue made each fill of the records."""
+    rows = records[records["kind"] == RecordKind.FILL]
+    model = plan.simulation
+    late_ms = model.response_latency_ms + JITTERS * model.jitter_ms
+    return np.asarray(rows["ts_ns"] - round(late_ms * NS_PER_MS))
 
 
 def _packed(rows: NDArray[np.void], names: list[str]) -> NDArray[np.int64]:

@@ -65,7 +65,7 @@ def verdict(
             False,
             float(need),
             f"the evidence does not suffice: {duration(seconds)} hold {points / block:.0f} "
-            f"stretches that are independent of each other, and fewer than {BLOCKS_MIN:.0f} give no "
+            f"stretches independent of each other, and fewer than {BLOCKS_MIN:.0f} give no "
             f"interval; compare at least {duration(need)}",
         )
     longer_s = times_longer(mean) * seconds

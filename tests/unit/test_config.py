@@ -223,6 +223,10 @@ ONE_FAULT = [
         1, "preset", '"busy"', "synthetic", "remove",
     ),
     (
+        'market = { source = "tape", files = ["a"], regime = "flash" }\n' + SMALLEST,
+        1, "regime", '"flash"', "synthetic", "remove",
+    ),
+    (
         'run = { directory = "%s" }\n' % ("a1" * 20) + LIVE,
         1, "directory", "(hidden)", "looks like a key", "replaced",
     ),

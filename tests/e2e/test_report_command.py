@@ -89,6 +89,7 @@ def test_the_page_holds_everything_and_reaches_for_nothing(run, capsys):
     places = set(re.findall(r'<div id="([\w-]+)" class="figure">', text))
     assert places == set(figures) - {name for name in figures if name.endswith("-hour")}
     assert {"equity-0", "terms-0", "price-1", "inventory-0", "calls-1", "markout-0-all"} <= places
+    assert "default-src 'none'" in own and "showSendToCloud: false" in own
     assert "the identity closes" in text and "Nothing is annualised" in text
 
 

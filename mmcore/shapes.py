@@ -268,6 +268,12 @@ def _flat_trades(reading: Reading) -> Rows:
     )  # fmt: skip
 
 
+def _bybit_trades(reading: Reading) -> Rows:
+    stamps = reading.receive("timestamp")
+    ids = np.zeros(len(stamps), np.int64)  # the venue's are no numbers
+    return reading.trades(stamps, stamps, reading.is_buy("side"), ids, "price", "size")
+
+
 def _list_trades(reading: Reading) -> Rows:
     return reading.trades(
         reading.receive("ts_ms"), reading.times("exch_ts_ms"), reading.is_buy("side"),
@@ -450,6 +456,7 @@ DECODERS: dict[str, Callable[[Reading], Rows]] = {
     "flat trades": _flat_trades,
     "flat quotes": _flat_quotes,
     "archive trades": _archived("ts", "agg_id", "qty"),
+    "bybit trades": _bybit_trades,
     "binance trades": _archived("time", "id", "qty"),
     "binance aggTrades": _archived("transact_time", "agg_trade_id", "quantity"),
     "binance bookTicker": _book_ticker,

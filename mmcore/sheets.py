@@ -49,6 +49,9 @@ SHAPES: dict[str, tuple[str, ...]] = {
     "flat trades": ("timestamp", "price", "size", "side", "trade_id", "exchange_timestamp"),
     "flat quotes": ("timestamp", "price", "size", "side", "exchange_timestamp"),
     "archive trades": ("agg_id", "ts", "price", "qty", "is_buyer_maker", "symbol"),
+    "bybit trades": (
+        "timestamp", "symbol", "side", "size", "price", "tickDirection", "trdMatchID",
+    ),
     "binance trades": ("id", "price", "qty", "time", "is_buyer_maker"),
     "binance aggTrades": ("agg_trade_id", "price", "quantity", "transact_time", "is_buyer_maker"),
     "binance bookTicker": (
@@ -213,6 +216,8 @@ def _whose(sheet: Sheet) -> None:
     sheet.symbol = first.get("symbol", "")
     if sheet.shape.startswith("tardis"):
         sheet.venue = TARDIS_VENUES.get(first["exchange"], "")
+    elif sheet.shape == "bybit trades":
+        sheet.venue = "bybit-linear"
     elif "market_type" in first:
         sheet.venue = MARKETS.get((first["venue"].lower(), first["market_type"]), "")
     elif sheet.shape.startswith("binance"):

@@ -74,9 +74,13 @@ def _array(path: Path) -> npt.NDArray[np.void]:
         # opened here, because np.load leaves it open where it is no archive
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             names = archive.files
-            data: npt.NDArray[np.void] = archive["data" if "data" in names else names[0]]
+            data: npt.NDArray[np.void] | bytes = archive["data" if "data" in names else names[0]]
     except (OSError, ValueError, TypeError, zipfile.BadZipFile, KeyError, IndexError) as error:
         raise DataError(f"not a readable .npz archive ({error})", file=path) from None
+    if isinstance(data, bytes):
+        raise DataError(
+            f"an archive of {names[0]}, not of an array", file=path, todo="unpack it and name that"
+        )
     _check_fields(path, data.dtype)
     if not len(data):
         raise NoDataError("the array is empty", file=path)

@@ -37,6 +37,7 @@ VERSION = 1
 ALIGN_BYTES = 4096
 HEADER_BYTES_MAX = 1 << 24
 BLOCK_ROWS = 32_768
+FINEST = "0.00000001"  # tick and unit of an instrument of which nothing is known
 OWN_KINDS = [*range(Kind.ACK, Kind.TIMER + 1), Kind.PAID, Kind.BALANCE]
 
 Wanted = Instrument | tuple[str, str]
@@ -218,15 +219,21 @@ class TapeSource:
     files: raw captures, recorders' files, .npz, CSV or mmcore's own tapes, as :mod:`captures` tells
     them apart.  Raw files of the same venue and symbols continue each other.  instruments: what is
     wanted of them, each an Instrument or (venue, symbol); every instrument the files hold by
-    default.  Their order gives Event.instrument.
+    default.  Their order gives Event.instrument.  unknown: read instruments of which nothing is
+    known too, with a tick and a unit of 1e-8: enough to see what a file holds.
 
     Raises DataError for a file that is missing, empty or of an unknown kind, for a wanted
     instrument that no file holds, and from :meth:`next_block` where a file cannot be read on.
     """
 
     def __init__(
-        self, files: Sequence[Path | str], instruments: Sequence[Wanted] | None = None
+        self,
+        files: Sequence[Path | str],
+        instruments: Sequence[Wanted] | None = None,
+        *,
+        unknown: bool = False,
     ) -> None:
+        self._unknown = unknown
         if isinstance(files, str | Path):
             raise TypeError(f"files is one path: give a list, TapeSource([{str(files)!r}])")
         if not files:
@@ -320,9 +327,15 @@ class TapeSource:
                 venue, symbol, {**known_instruments(venue), **capture.answers.get(venue, {})}
             )
         except UnknownInstrument as error:
+            if self._unknown:
+                return Instrument(
+                    venue=venue, symbol=symbol, kind=ContractKind.LINEAR, tick=FINEST,
+                    qty_decimals=8, lot=FINEST,
+                )  # fmt: skip
             raise DataError(
-                str(error), file=capture.path, todo="give the instrument's figures"
-            ) from None
+                str(error), file=capture.path,
+                todo="give its tick and lot in [instrument.spec] of a configuration",
+            ) from None  # fmt: skip
 
     def _wanted(self, each: Wanted) -> Instrument:
         venue, symbol = (each.venue, each.symbol) if isinstance(each, Instrument) else each

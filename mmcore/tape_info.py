@@ -11,10 +11,10 @@ import numpy as np
 
 from ._book import Book
 from ._intake import select
-from .events import Flag, Kind
+from .events import Flag, Kind, Status
 from .instrument import Instrument
 from .recording import heads_of
-from .tape import TapeSource, Wanted
+from .tape import FINEST, TapeSource, Wanted
 from .venue import Rows
 
 NS_PER_S = 1_000_000_000
@@ -67,6 +67,24 @@ class _Track:
             f"connections, longest silence {self._silence_ns / NS_PER_S:.3f} s"
         )
 
+    def warnings(self) -> list[str]:
+        """What a run on this recording would lack, or would leave out."""
+        said = []
+        counters, book = self._book.counters, self._counts
+        if self.item.tick == FINEST:
+            said.append("tick and lot are not known: a run needs them in [instrument.spec]")
+        if not book[Kind.DEPTH]:
+            said.append("no book: nothing can be quoted on it without a file that holds the depth")
+        elif not counters.messages:
+            said.append("no whole book to begin with: nothing can be quoted on it")
+        elif self._book.health in {Status.ONE_SIDED, Status.WARMUP}:
+            said.append("a side of the book is empty at the end")
+        if not book[Kind.TRADE]:
+            said.append("no trades: orders fill only where the book goes through their price")
+        if counters.crossed:
+            said.append(f"{counters.crossed} messages left the book crossed: not quoted then")
+        return [f"{self.item}: {each}" for each in said]
+
     def offset(self) -> str:
         """The least time from the venue's stamp to ours: the way of a message and the clocks'
         difference together; below zero our clock was behind.
@@ -88,7 +106,7 @@ def tape_facts(file: str, wanted: Sequence[Wanted] | None = None) -> dict[str, A
     wanted: as for :class:`TapeSource`; needed where the file does not say whose it is.  Raises
     DataError where it cannot be read.
     """
-    with closing(TapeSource([file], wanted)) as source:
+    with closing(TapeSource([file], wanted, unknown=True)) as source:
         tracks = [_Track(item, number) for number, item in enumerate(source.instruments)]
         snapshots, first_ns, last_ns = 0, 0, 0
         while (block := source.next_block()) is not None:
@@ -108,6 +126,7 @@ def tape_facts(file: str, wanted: Sequence[Wanted] | None = None) -> dict[str, A
             "snapshots": snapshots,
             "gaps": [track.gaps() for track in tracks],
             "clock_offset": [track.offset() for track in tracks],
+            "warnings": [line for track in tracks for line in track.warnings()],
             "damaged_records": source.problem_count,
             "damage": [str(problem) for problem in source.problems[:DAMAGE_TOLD_MAX]],
         }

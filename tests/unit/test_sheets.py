@@ -10,6 +10,7 @@ from mmcore.events import LEVEL, Flag, Kind
 from mmcore.instrument import known
 from mmcore.recording import heads_of, levels_of
 from mmcore.tape import TapeSource
+from mmcore.tape_info import tape_facts
 
 BTC = known("binance-usdm", "BTCUSDT")
 BOOK = "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount\n"
@@ -167,6 +168,28 @@ def test_the_archives_of_binance(write, name, text, venue, ids):
     assert rows["seq"].tolist() == ids
     assert rows["side"].tolist() == [-1]
     assert rows["ts_local_ns"].tolist() == [1_700_000_000 * 10**9]
+
+
+def test_the_archive_of_bybit(write):
+    text = (
+        "timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue\n"
+        "1700000000.1234,BTCUSDT,Buy,0.5,100.1,PlusTick,a-b-c,5\n"
+        "1700000000.1234,BTCUSDT,Sell,0.25,100.0,MinusTick,d-e-f,5\n"
+    )
+    rows, source = rows_in(write(text, "BTCUSDT2023-11-14.csv"))
+    assert str(source.instruments[0]) == "bybit-linear:BTCUSDT"
+    assert rows["ts_venue_ns"].tolist() == [1_700_000_000_123_400_000] * 2
+    assert rows["side"].tolist() == [1, -1]
+    assert rows["seq"].tolist() == [0, 0]
+
+
+def test_what_a_run_would_lack_is_said(write):
+    facts = tape_facts(str(write(GOOD)))
+    assert facts["warnings"] == [
+        "binance-usdm:BTCUSDT: no trades: orders fill only where the book goes through their price"
+    ]
+    (line,) = tape_facts(str(write(AGGREGATES, "ABCUSDT-aggTrades-2024-08.csv")))["warnings"][1:]
+    assert "no book: nothing can be quoted" in line
 
 
 def test_what_the_archives_do_not_hold_is_said(write):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -485,6 +486,13 @@ def test_an_array_of_other_fields_is_refused(tmp_path, array, what):
     np.savez(tmp_path / "x.npz", data=array)
     with pytest.raises(DataError, match=what):
         TapeSource([tmp_path / "x.npz"], [BTC])
+
+
+def test_a_zip_of_something_else_is_to_be_unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("BTCUSDT-trades-2024-08-08.csv", "1,2")
+    with pytest.raises(DataError, match=r"an archive of BTCUSDT-trades.*; unpack it"):
+        TapeSource([tmp_path / "x.zip"], [BTC])
 
 
 CSV = (

@@ -49,12 +49,13 @@ def page_of(report: Report) -> str:
     }  # fmt: skip
     template = environment.from_string(_own("report.html"))
     figures = charts(report)
-    return template.render(
+    text: str = template.render(
         **report.facts,
         figures=figures,
         figures_json=_in_script(orjson.dumps(figures).decode()),
         plotly=_plotly(),
     )
+    return text
 
 
 def require_extra() -> None:

@@ -187,6 +187,7 @@ class _Books:
             desk.lanes[start + 1 : start + len(group)]
             for start, group in zip(starts, groups, strict=True)
         ]
+        self._logged = any(config.run.event_log for config, *_ in groups)
         self._directories: list[RunDirectory] = []
         self._journals: list[Journal] = []
         try:
@@ -199,6 +200,8 @@ class _Books:
 
     def _open(self, config: Config, lane: Lane | None) -> None:
         directory = RunDirectory.create(Path(config.run.directory), "backtest")
+        if self._logged:  # the first one keeps the log for all that ask for one
+            config = replace(config, run=replace(config.run, event_log=True))
         journal = open_journal(config, lane or self._desk, directory, event_log=lane is None)
         journal.describe({"command": "backtest"})
         self._directories.append(directory)
@@ -245,14 +248,15 @@ class _Books:
             and not any(view.n_fills for view in shot.traders)
         ):
             own.exit_code = ExitCode.DATA
-        keep(journal, shot, own)
+        keep(journal, shot, own, cancelled=lane.cancelled, remaining=lane.n_open)
         journal.close()
-        self._share_log(directory)
+        if self._groups[i][0].run.event_log:
+            self._share_log(directory)
         return Summary(
             snapshot=shot,
             exit_code=own.exit_code,
             cause=own.cause,
-            cancelled=0,
+            cancelled=lane.cancelled,
             remaining=lane.n_open,
             journal_hash=journal.hash,
             directory=str(directory.path),
@@ -263,7 +267,7 @@ class _Books:
     def _share_log(self, directory: RunDirectory) -> None:
         """Give a directory the market that the first one has."""
         log = self._directories[0].events
-        if not log.exists() or not self._groups[0][0].run.event_log:
+        if not log.exists():
             return
         try:
             os.link(log, directory.events)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ._sim import SimLoop
 from .desk import TradingDesk
 from .errors import ConfigError
-from .events import RECORD, Status
+from .events import RECORD, RecordKind, Status
 from .paper import TIMER_NS, PaperDesk, Seats
 from .run import Verdict
 from .schema import Config
@@ -30,7 +30,7 @@ LANES_MAX = 256
 class Lane(TradingDesk):
     """One configuration of a pass, beside the first; the pass moves it.
 
-    config, wiring: of this lane.  desk: the pass.  records: what is done with its records.
+    config, wiring: of this lane.  desk: the pass.  ``records`` is called with its records.
     """
 
     def __init__(self, config: Config, wiring: Wiring, desk: PassDesk) -> None:
@@ -39,10 +39,14 @@ class Lane(TradingDesk):
         self.clock = desk.clock
         self._desk = desk
         self.records: Callable[[NDArray[np.void]], object] = len
+        self.cancelled = 0  # own orders, since the stop
+        self._stopping = False
 
     def take(self, records: NDArray[np.void]) -> None:
         """Count this lane's records and hand them on."""
         self.follow()
+        if self._stopping:
+            self.cancelled += int((records["kind"] == RecordKind.CANCELLED).sum())
         self.records(self._seen(records))
 
     def follow(self) -> None:
@@ -51,6 +55,11 @@ class Lane(TradingDesk):
         self.now_ns, self.start_ns, self.end_ns = desk.now_ns, desk.start_ns, desk.end_ns
         self.over = desk.over
         self.stopped_ns = desk.stopped_ns
+
+    def stop(self) -> None:
+        """Ask every trader of the lane to cancel all and to quote no more."""
+        super().stop()
+        self._stopping = True
 
     @property
     def killed(self) -> bool:

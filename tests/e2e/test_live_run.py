@@ -20,6 +20,7 @@ from mmcore.gateway import ClientIds
 from mmcore.journal import read_facts, read_records, read_summary
 from mmcore.own_orders import open_orders
 from mmcore.recording import heads_of
+from mmcore.retrace import Recorded, retrace
 from mmcore.tape import TapeFile
 from mmcore.tape_info import tape_facts
 
@@ -223,6 +224,14 @@ def test_a_paper_run_is_replayed_from_its_log(done: dict[str, Done], tmp_path: P
     assert (trading[quotes] == same[quotes[: len(same)]]).all()
 
 
+@pytest.mark.parametrize("name", ["live", "paper"])
+def test_every_decision_is_made_again(done: dict[str, Done], name: str) -> None:
+    recorded = Recorded.open(done[name].directory)
+    again = retrace(recorded)
+    assert again.same, again.first
+    assert len(again.records) == recorded.n_records == len(recorded.records) > 8
+
+
 def test_a_recording_is_read_back(done: dict[str, Done]) -> None:
     run = done["record"]
     assert run.code == 0, run.err
@@ -275,6 +284,9 @@ def test_a_killed_run_leaves_its_open_orders_in_the_journal(tmp_path: Path) -> N
     assert orders
     assert {order.instrument for order in orders} <= {0, 1}
     assert len({(order.slot, order.generation) for order in orders}) == len(orders)
+    killed = Recorded.open(folder)
+    assert not killed.ended
+    assert retrace(killed).same
 
 
 def test_a_reader_that_goes_away_ends_the_run_in_order(tmp_path: Path) -> None:

@@ -114,6 +114,9 @@ def test_configurations_of_one_pass_decide_as_each_does_alone(
         assert journal_hash(folder / "journal.sqlite") == run["journal_hash"]
         assert (folder / "events.mmt").stat().st_size > 4096
         assert run["band"] == []
+        summary = read_summary(folder / "journal.sqlite")[-1]
+        assert summary["remaining"] == 0
+        assert summary["cancelled"] == said["cancelled"] == 8 + 2
 
 
 def test_the_band_holds_every_model_and_changes_nothing(

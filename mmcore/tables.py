@@ -392,11 +392,15 @@ def _update(csv: _Csv, group: list[_Line], before: int) -> Iterator[Rows]:
 
 
 class ArrayStream:
-    """Rows that are in memory, in blocks."""
+    """Rows of an array or of a mapped file, in blocks; nothing but a block is copied.
 
-    def __init__(self, rows: Rows, size: int) -> None:
+    change: what is made of each block, such as its instruments' other numbers; none by default.
+    """
+
+    def __init__(self, rows: Rows, size: int, change: Callable[[Rows], Rows] | None = None) -> None:
         self._rows = rows
         self._size = size
+        self._change = change
         self._next = 0
 
     def done(self) -> tuple[int, int]:
@@ -405,12 +409,14 @@ class ArrayStream:
 
     def next_block(self) -> Rows | None:
         """The next rows, whole messages."""
-        if self._next >= len(self._rows):
-            return None
-        rest = self._rows[self._next :]
-        n = whole_rows(rest.view(np.uint8), BLOCK_ROWS)
-        self._next += n
-        return rest[:n]
+        while self._next < len(self._rows):
+            rest = self._rows[self._next :]
+            n = whole_rows(rest.view(np.uint8), BLOCK_ROWS)
+            self._next += n
+            block = rest[:n] if self._change is None else self._change(rest[:n])
+            if len(block):
+                return block
+        return None
 
     def close(self) -> None:
         """Nothing is open."""

@@ -14,7 +14,7 @@ killed is whole up to its last complete message, and the reader stops there.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -370,7 +370,8 @@ class TapeSource:
         paths = [each.path for each in chain]
         size = capture.path.stat().st_size
         if capture.kind == "tape":
-            return [ArrayStream(self._renumbered(self._tapes[capture.path]), size)]
+            tape = self._tapes[capture.path]
+            return [ArrayStream(tape.rows, size, self._change(tape))]
         if capture.kind == "npz":
             return [ArrayStream(read_npz(capture.path, self.instruments[0]), size)]
         streams: list[Stream] = []
@@ -403,14 +404,15 @@ class TapeSource:
             self._faults.add(capture.path, 0, "holds no instrument of this run: left out")
         return streams
 
-    def _renumbered(self, tape: TapeFile) -> Rows:
+    def _change(self, tape: TapeFile) -> Callable[[Rows], Rows] | None:
+        """What becomes of the tape's blocks: rows that are not wanted go, numbers change."""
         # Answers and timers of a live run belong to its orders; a new run has its own.
         live = tape.provenance.get("mode") == "live"
-        rows = market_rows(tape.rows) if live else tape.rows
         numbers = [self._numbers.get((item.venue, item.symbol), -1) for item in tape.instruments]
-        if numbers == list(range(len(numbers))):
-            return rows
-        return select(rows, numbers)
+        same = numbers == list(range(len(numbers)))
+        if same:
+            return market_rows if live else None
+        return lambda rows: select(market_rows(rows) if live else rows, numbers)
 
     # -- reading
 

@@ -20,7 +20,8 @@ from ._channel cimport (
 )
 from ._depth cimport book_apply
 from ._matching cimport venue_market, venue_request
-from ._resting cimport FEE_QTY, FEE_VALUE, RULE_MODIFY_KEEPS_LEFT
+from ._fees cimport FEE_QTY, FEE_VALUE, Tier
+from ._resting cimport RULE_MODIFY_KEEPS_LEFT
 from ._types cimport *
 
 
@@ -134,15 +135,18 @@ cdef void _book_fill(CReplay* r, const LocalOrder* o, const Event* e) noexcept n
     cdef double qty = <double>e.qty / s.qty_div
     cdef double price = <double>e.tick * s.tick_size
     cdef double amount = s.contract_size * (qty / price if s.kind == INVERSE else price * qty)
-    cdef double rate = r.venue.maker.rate if e.flags & FLAG_MAKER else r.venue.taker.rate
+    cdef const Tier* tier = &r.venue.fees.tiers[0]
+    cdef double rate = tier.maker.rate if e.flags & FLAG_MAKER else tier.taker.rate
     cdef LocalFill* f
     r.position += e.side * e.qty
     r.balance -= e.side * amount
     r.volume += qty
     r.turnover += amount
-    if r.venue.fee_kind == FEE_VALUE:
+    if r.venue.fees.n_tiers > 1:        # the venue's tier may have moved on since the fill
+        r.fee += <double>e.aux / 1e8
+    elif r.venue.fees.kind == FEE_VALUE:
         r.fee += rate * amount
-    elif r.venue.fee_kind == FEE_QTY:
+    elif r.venue.fees.kind == FEE_QTY:
         r.fee += rate * qty
     else:
         r.fee += rate

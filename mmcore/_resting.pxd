@@ -2,6 +2,7 @@
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from ._depth cimport CBook
+from ._fees cimport CFees
 from ._queue cimport CQueue, Place
 from ._types cimport ST_OK, ST_ONE_SIDED, Event, Level, Spec
 
@@ -25,11 +26,6 @@ cdef enum VenueRule:
     RULE_NO_FUNDING = 16384     # funding stamps pass unpaid
     RULES_PARITY = 1 | 2 | 4 | 8 | 16 | 64 | 128 | 256 | 512 | 2048 | 8192 | 16384
     RULES_PARITY_WHOLE = 1 | 2 | 4 | 8 | 16 | 32 | 128 | 256 | 512 | 1024 | 2048 | 8192 | 16384
-
-cdef enum FeeKind:
-    FEE_VALUE = 0               # rate times notional
-    FEE_QTY = 1                 # rate times quantity
-    FEE_FLAT = 2                # per fill
 
 cdef enum:
     TAKE_LEVELS = 256           # levels one order may take through
@@ -67,19 +63,12 @@ ctypedef struct Touched:
     int64_t now
     int32_t side
 
-ctypedef struct Fee:
-    int64_t num                 # quanta = measure * num / den
-    int64_t den
-    double rate                 # as configured
-
 cdef struct CVenue:
     CBook* book                 # the venue's own book, shared by the accounts of the instrument
     Spec spec
     CQueue queue
     uint32_t rules              # VenueRule bits
-    int32_t fee_kind            # FeeKind
-    Fee maker
-    Fee taker
+    CFees fees
     int32_t n_slots
     int32_t n[2]                # resting orders: buys, sells
     uint16_t* index[2]          # slots of resting orders, price then time priority

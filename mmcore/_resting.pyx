@@ -8,11 +8,9 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint16_t
 from libc.string cimport memmove, memset
 
 from ._depth cimport CBook, book_qty, book_top
+from ._fees cimport fee_quanta, fees_day, fees_traded
 from ._queue cimport queue_join
-from ._spec cimport mul_div
-from ._types cimport (
-    EV_EXPIRED, EV_FILL, FLAG_LAST, FLAG_MAKER, INVERSE, Event, Level,
-)
+from ._types cimport EV_EXPIRED, EV_FILL, FLAG_LAST, FLAG_MAKER, Event, Level
 
 # ---- answers
 
@@ -37,18 +35,6 @@ cdef Event* order_answer(CVenue* v, int kind, const VenueOrder* o, int64_t ts_ns
 cdef void order_expire(CVenue* v, const VenueOrder* o, int code, int64_t ts_ns) noexcept nogil:
     cdef Event* e = order_answer(v, EV_EXPIRED, o, ts_ns)
     e.code = code
-
-
-cdef int64_t _fee(const CVenue* v, int64_t tick, int64_t qty, bint maker) noexcept nogil:
-    # Quanta, one rounding, half-even.
-    cdef const Fee* f = &v.maker if maker else &v.taker
-    if v.fee_kind == FEE_FLAT:
-        return f.num
-    if v.fee_kind == FEE_QTY:
-        return mul_div(qty, f.num, 1, f.den)
-    if v.spec.kind == INVERSE:
-        return mul_div(qty, f.num, 1, tick * f.den) if tick > 0 else 0
-    return mul_div(tick, qty, f.num, f.den)
 
 
 # ---- resting orders
@@ -130,7 +116,9 @@ cdef bint order_fill(CVenue* v, VenueOrder* o, int64_t tick, int64_t qty, bint m
     e.flags = (FLAG_MAKER if maker else 0) | (FLAG_LAST if last else 0)
     e.tick = tick
     e.qty = qty
-    e.aux = _fee(v, tick, qty, maker)
+    fees_day(&v.fees, ts_ns)
+    e.aux = fee_quanta(&v.fees, &v.spec, tick, qty, maker)
+    fees_traded(&v.fees, &v.spec, tick, qty)
     e.seq = v.trade_id
     o.left -= qty
     o.done += qty

@@ -1,7 +1,9 @@
 """A simulated venue for one instrument; the manual of ``_venue.pyx``."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +45,9 @@ PARITY_WHOLE: int
 #: checked the filters.  What the market's book last showed goes on trading while it is not healthy.
 MEET: int
 
+#: A number as written: a float counts as its shortest decimal.
+Rate: TypeAlias = float | str | Decimal | Fraction
+
 @disjoint_base
 class Venue:
     """Resting orders, their queues and fills, on a book of the venue's own.
@@ -51,7 +56,14 @@ class Venue:
     venue of the same instrument, whose book this one shares.  rules: bits of RULES, 0 for the
     default.  queue: one of QUEUE_MODELS, exponent its n.  fee: one of FEE_KINDS; maker_fee,
     taker_fee: of the notional, per 1.0 of quantity, or per fill, as number or decimal string,
-    negative for a rebate; default the instrument's.  n_slots: own orders that can rest.
+    negative for a rebate; default the instrument's.
+
+    tiers: instead of the two, rows of (trailing volume from which it counts, in the quote currency,
+    maker_fee, taker_fee), the first from 0, volumes rising.  Which one counts is settled at
+    midnight UTC by what this account traded here on the ``tier_days`` whole days before; traded:
+    what of that lies before the start, counted as of the day before the first fill.
+
+    n_slots: own orders that can rest.
     position: units held at the start, signed, for reduce-only orders, of the first owner.
     n_owners: accounts whose orders meet here, with the rule MEET.
     ValueError names what is not one of these.
@@ -67,8 +79,11 @@ class Venue:
         queue: str = "risk_averse",
         exponent: float = 1.0,
         fee: str = "value",
-        maker_fee: float | str | Decimal | Fraction | None = None,
-        taker_fee: float | str | Decimal | Fraction | None = None,
+        maker_fee: Rate | None = None,
+        taker_fee: Rate | None = None,
+        tiers: Sequence[tuple[Rate, Rate, Rate]] | None = None,
+        traded: Rate = 0,
+        tier_days: int = 30,
         n_slots: int = 160,
         position: int = 0,
         n_owners: int = 1,
@@ -98,6 +113,10 @@ class Venue:
     @property
     def position(self) -> int:
         """Units bought less units sold, of the first owner."""
+
+    @property
+    def tier(self) -> int:
+        """Which row of ``tiers`` counts, from 0."""
 
     @property
     def n_fills(self) -> int:

@@ -8,11 +8,12 @@ from fractions import Fraction
 
 import numpy as np
 
-from libc.stdint cimport int64_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from ._book cimport Book
+from ._fees cimport *
 from ._matching cimport venue_market, venue_request
 from ._meeting cimport shown_qty, shown_top
 from ._queue cimport queue_ahead
@@ -69,21 +70,57 @@ def _rate(rate, int64_t default):
     return Fraction(default, 10**8) if rate is None else Fraction(str(rate))
 
 
+def _volume(volume):
+    quanta = round(Fraction(str(volume)) * 10**8)
+    if not 0 <= quanta < 2**63:
+        raise ValueError(f"volume {volume}: expected 0 to 9.2e10 of the quote currency")
+    return quanta
+
+
+def _schedule(SpecBox spec, maker_fee, taker_fee, tiers):
+    # Rows of (trailing volume in quanta, maker rate, taker rate); one where no tiers are given.
+    if tiers is None:
+        return [(0, _rate(maker_fee, spec.c.maker_fee), _rate(taker_fee, spec.c.taker_fee))]
+    if maker_fee is not None or taker_fee is not None:
+        raise ValueError("tiers beside a maker_fee or taker_fee: expected one or the other")
+    rows = [(_volume(volume), Fraction(str(maker)), Fraction(str(taker)))
+            for volume, maker, taker in tiers]
+    volumes = [row[0] for row in rows]
+    if not rows or volumes[0] or volumes != sorted(set(volumes)):
+        raise ValueError("tiers: expected at least one, the first from volume 0, volumes rising")
+    return rows
+
+
+cdef int _charge(CFees* f, SpecBox spec, list rows) except -1:
+    cdef Tier* tier
+    for i, (volume, maker, taker) in enumerate(rows):
+        tier = &f.tiers[<int>i]
+        tier.volume = volume
+        tier.maker.num, tier.maker.den = _fee_terms(maker, f.kind, spec)
+        tier.taker.num, tier.taker.den = _fee_terms(taker, f.kind, spec)
+        tier.maker.rate, tier.taker.rate = float(maker), float(taker)
+    fees_tier(f, f.before)
+    return 0
+
+
 cdef class Venue:
     """A simulated venue for one instrument; see the module's first lines.
 
     spec: the instrument.  beside: another account's venue of the same instrument, whose book this
     one shares.  rules: bits of VenueRule, 0 for the default.  queue: one of QUEUE_MODELS, exponent
     its n.  fee: one of FEE_KINDS; maker_fee, taker_fee: of the notional, per 1.0 of quantity, or
-    per fill, as number or decimal string, negative for a rebate; default the instrument's.
-    n_slots: own orders that can rest.  position: units held at the start, signed, for reduce-only
-    orders, of the first owner.  n_owners: accounts whose orders meet here, with the rule MEET.
+    per fill, as number or decimal string, negative for a rebate; default the instrument's.  tiers:
+    instead, rows of (trailing volume, maker_fee, taker_fee), see the manual; traded: the volume of
+    the tier_days before the start.  n_slots: own orders that can rest.  position: units held at the
+    start, signed, for reduce-only orders, of the first owner.  n_owners: accounts whose orders meet
+    here, with the rule MEET.
     ValueError names what is not one of these.
     """
 
     def __cinit__(self, SpecBox spec, *, Venue beside=None, uint32_t rules=0,
                   str queue="risk_averse", double exponent=1.0, str fee="value", maker_fee=None,
-                  taker_fee=None, int n_slots=SLOTS_MAX, int64_t position=0, int n_owners=1):
+                  taker_fee=None, tiers=None, traded=0, int tier_days=30,
+                  int n_slots=SLOTS_MAX, int64_t position=0, int n_owners=1):
         cdef CVenue* v = &self.c
         memset(v, 0, sizeof(CVenue))
         if queue not in QUEUE_MODELS:
@@ -105,16 +142,23 @@ cdef class Venue:
         v.queue.qty_div = spec.c.qty_div
         v.queue.lot = spec.c.lot
         v.queue.lot_qty = <double>spec.c.lot / spec.c.qty_div
-        v.fee_kind = FEE_KINDS.index(fee)
-        maker, taker = _rate(maker_fee, spec.c.maker_fee), _rate(taker_fee, spec.c.taker_fee)
-        v.maker.num, v.maker.den = _fee_terms(maker, v.fee_kind, spec)
-        v.taker.num, v.taker.den = _fee_terms(taker, v.fee_kind, spec)
-        v.maker.rate, v.taker.rate = float(maker), float(taker)
+        v.fees.kind = FEE_KINDS.index(fee)
+        rows = _schedule(spec, maker_fee, taker_fee, tiers)
+        if n_owners > 1 and len(rows) > 1:
+            raise ValueError(f"{len(rows)} tiers, {n_owners} owners: tiers are of one account")
+        if not 1 <= tier_days <= 366:
+            raise ValueError(f"tier_days {tier_days}: expected 1 to 366")
+        v.fees.n_tiers = <int32_t>len(rows)
+        v.fees.n_days = tier_days
+        v.fees.before = _volume(traded)
+        v.fees.day = -1
         v.n_slots = n_slots
         v.n_owners = n_owners
         v.ladder_max = MEET_LEVELS if rules & RULE_MEET else TAKE_LEVELS
         v.taken_max = MEET_LEVELS if rules & RULE_MEET else TAKEN_MAX
         v.out_max = (4 if rules & RULE_MEET else 1) * n_slots + v.ladder_max + 8
+        v.fees.tiers = <Tier*>calloc(v.fees.n_tiers, sizeof(Tier))
+        v.fees.traded = <int64_t*>calloc(tier_days + 1, sizeof(int64_t))
         v.held = <int64_t*>calloc(2 * n_owners, sizeof(int64_t))
         v.taken = <Taken*>calloc(v.taken_max, sizeof(Taken))
         v.orders = <VenueOrder*>calloc(n_slots, sizeof(VenueOrder))
@@ -123,8 +167,9 @@ cdef class Venue:
         v.ladder = <Level*>calloc(v.ladder_max, sizeof(Level))
         v.out = <Event*>calloc(v.out_max, sizeof(Event))
         if not (v.orders and v.index[0] and v.touched and v.ladder and v.out and v.held
-                and v.taken):
+                and v.taken and v.fees.tiers and v.fees.traded):
             raise MemoryError
+        _charge(&v.fees, spec, rows)
         v.held[0] = position
         v.rooms = v.held + n_owners
         v.index[1] = v.index[0] + n_slots
@@ -133,7 +178,8 @@ cdef class Venue:
 
     def __init__(self, SpecBox spec, *, Venue beside=None, uint32_t rules=0,
                  str queue="risk_averse", double exponent=1.0, str fee="value", maker_fee=None,
-                 taker_fee=None, int n_slots=SLOTS_MAX, int64_t position=0, int n_owners=1):
+                 taker_fee=None, tiers=None, traded=0, int tier_days=30,
+                 int n_slots=SLOTS_MAX, int64_t position=0, int n_owners=1):
         pass
 
     def __dealloc__(self):
@@ -144,6 +190,8 @@ cdef class Venue:
         free(self.c.out)
         free(self.c.held)
         free(self.c.taken)
+        free(self.c.fees.tiers)
+        free(self.c.fees.traded)
 
     def market(self, rows):
         """Apply whole messages, EVENT rows, at their ``ts_venue_ns``; the answers, EVENT[n]."""
@@ -204,6 +252,11 @@ cdef class Venue:
     def position(self):
         """Units held by the first owner: at the start, plus bought, less sold."""
         return self.c.held[0]
+
+    @property
+    def tier(self):
+        """Which row of ``tiers`` counts, from 0."""
+        return self.c.fees.at
 
     @property
     def n_fills(self):

@@ -1,0 +1,1 @@
+"""Fees of a simulated venue; compiled functions only, see ``_fees.pxd``."""

@@ -42,8 +42,7 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Key("paths", "captures to replay, in order; relative to the configuration file"),
     ] = ()
     speed: Annotated[
-        float,
-        Key("market seconds a second", "0: as fast as possible; 1: real time", least=0, most=1e6),
+        float, Key("market seconds a second", "0: as fast as possible", least=0, most=1e6)
     ] = 0.0
 
 
@@ -127,8 +126,7 @@ class SimulationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float, Key("ms", "added to entry_latency_ms for cancels", least=0, most=60_000)
     ] = 0.0
     jitter_ms: Annotated[
-        float,
-        Key("ms", "mean of a seeded random addition to each latency", least=0, most=60_000),
+        float, Key("ms", "mean of a seeded addition to each latency", least=0, most=60_000)
     ] = 0.0
     queue_model: Annotated[
         QueueModel, Key("choice", "the most careful: only trades move us up in the queue")
@@ -137,9 +135,7 @@ class SimulationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float | None,
         Key("number", "higher: cancels happen more behind us", least=0.1, most=20, auto="3"),
     ] = None
-    funding: Annotated[
-        bool, Key("yes or no", "perpetuals pay at the stamps that the feed says, where it does")
-    ] = True
+    funding: Annotated[bool, Key("yes or no", "perpetuals pay at the stamps of the feed")] = True
 
     @property
     def exponent(self) -> float:

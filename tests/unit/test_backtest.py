@@ -11,6 +11,7 @@ from mmcore.band import BAND, Model, Outcome, banded, interval, model_of
 from mmcore.config import loads
 from mmcore.errors import ConfigError, UsageError
 from mmcore.journal import journal_hash, read_facts, read_records, read_summary
+from mmcore.retrace import Recorded, retrace
 from mmcore.schema import Config
 from mmcore.session import run_config
 
@@ -185,7 +186,7 @@ def test_without_fills_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_a_loss_limit_ends_a_pass_only_when_all_have_met_theirs(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = config(tmp_path).text
     strict = loads(text + "[instrument.limits]\nmax_loss = 0.01\n", "strict.toml")
@@ -193,6 +194,22 @@ def test_a_loss_limit_ends_a_pass_only_when_all_have_met_theirs(
     first, second = facts(capsys)["runs"]
     assert first["exit_code"] == 5
     assert second["exit_code"] == 0
+    assert backtest([loads(text, "free.toml"), strict], Choices(json=True)) == 5
+    free, last = facts(capsys)["runs"]
+    assert (free["exit_code"], last["exit_code"]) == (0, 5)
+    assert "lost more than its limits allow" in last["cause"]
+    assert (free["journal_hash"], last["journal_hash"]) == (
+        second["journal_hash"],
+        first["journal_hash"],
+    )
+    assert backtest([strict], Choices(json=True)) == 5
+    alone = facts(capsys)
+    monkeypatch.setattr("mmcore.run.EVENTS_FIRST", 16)
+    assert backtest([strict], Choices(json=True)) == 5
+    assert facts(capsys)["journal_hash"] == alone["journal_hash"]
+    assert retrace(Recorded.open(alone["directory"])).same
+    assert "lost more than its limits allow" in alone["cause"]
+    assert alone["market_s"] < 40
     assert backtest([loads(text, "free.toml")], Choices(json=True, band=False)) == 0
     assert second["journal_hash"] == facts(capsys)["journal_hash"]
 

@@ -328,6 +328,21 @@ def replay_command(run: str, as_json: bool) -> int:
     return replay(run, as_json=as_json)
 
 
+@mmcore.command("compare")
+@click.argument("first")
+@click.argument("second")
+@click.option("--tape", "tapes", multiple=True, help="Recorded market, instead of the configured.")
+@click.option("--seeds", default=1, type=click.IntRange(1, 10_000), help="So many markets.")
+@click.option("--regimes", is_flag=True, help="Synthetic: every kind of market.")
+@click.option("--seconds", type=click.FloatRange(0, 1e8), help="Of each (default: configured).")
+@json_option
+def compare_command(first: str, second: str, **choices: Any) -> int:
+    """Compare two CONFIGs on one market, or two run directories: is it more than chance?"""
+    from .contest import run
+
+    return run(first, second, **choices)
+
+
 @mmcore.command()
 @click.argument("config")
 @json_option

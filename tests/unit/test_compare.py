@@ -1,0 +1,198 @@
+"""Two variants side by side: what is binned, what is refused, and what is said."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmcore import contest
+from mmcore.backtest import Choices, backtest
+from mmcore.compare import COLUMNS, compare, select, series_of, stretch_of
+from mmcore.config import load, loads
+from mmcore.errors import ConfigError, DataError, UsageError
+from mmcore.paired import trade
+from mmcore.report import report_of
+from mmcore.traded import read_run
+
+TEXT = """
+[market]
+seed = {seed}
+regime = "{regime}"
+[run]
+seconds = {seconds}
+directory = "{folder}"
+[[instrument]]
+venue = "synthetic"
+symbol = "{symbol}"
+[instrument.grid]
+minimum_spread = {spread}
+final_order_distance = 2
+requote_spreads = 0.3
+"""
+
+
+def text(folder: Path, **changes: object) -> str:
+    values = {"seed": 3, "regime": "none", "seconds": 60, "symbol": "BTCUSDT", "spread": 1.0}
+    return TEXT.format(**{**values, "folder": (folder / "runs").as_posix(), **changes})
+
+
+def written(folder: Path, name: str, **changes: object) -> str:
+    path = folder / name
+    path.write_text(text(folder, **changes))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """A configuration and a wider one: what they did."""
+    folder = tmp_path_factory.mktemp("pair")
+    configs = [loads(text(folder, spread=s), f"{s}.toml") for s in (1.0, 2.0)]
+    return trade(configs)
+
+
+def answer(capsys) -> dict:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_what_is_binned_adds_up(pair):
+    (one,), (other,) = pair
+    part = stretch_of([one], [other])
+    for trading, series in ((one, part.first[0]), (other, part.second[0])):
+        columns = series.columns
+        assert set(columns) == set(COLUMNS)
+        assert columns["fills"].sum() == len(trading.fills) > 0
+        assert columns["turnover"].sum() == pytest.approx(trading.turnover)
+        assert columns["costs"].sum() == pytest.approx(trading.account.fee.sum())
+        assert columns["net"].sum() == pytest.approx(trading.equity(1.0)[1][-1])
+        held = trading.account.positions()
+        signs = np.sign(held[held != 0])
+        assert columns["flips"].sum() == (np.diff(signs) != 0).sum()
+
+
+def test_a_variant_does_not_change_what_the_other_does(pair, tmp_path):
+    alone = trade([loads(text(tmp_path, spread=1.0), "a.toml")])[0][0]
+    assert np.array_equal(alone.fills, pair[0][0].fills)
+
+
+def test_the_same_twice_is_the_same(pair):
+    facts = compare([stretch_of(pair[0], pair[0])], ("a", "b"), simulated=True)
+    total = facts["totals"][0]
+    assert total["verdict"]["answer"] == "same"
+    assert total["difference"]["net"].estimate == 0.0
+    assert total["first"] == total["second"]
+
+
+def test_a_selection_is_cut_alike_on_both_sides(pair):
+    part = stretch_of(*pair)
+    sides = select([part, part], "USDT", lambda _, s: s.grid_ns[:-1] < s.grid_ns[20])
+    assert sides.points == 40
+    assert np.array_equal(sides.first["net"][:20], part.first[0].columns["net"][:20])
+    assert select([part], "USDC", lambda _, s: s.grid_ns[:-1] > 0).points == 0
+
+
+def test_run_directories_give_what_their_configurations_give(tmp_path, capsys):
+    a, b = written(tmp_path, "a.toml"), written(tmp_path, "b.toml", spread=2.0)
+    backtest([load(a), load(b)], Choices(json=True))
+    runs = [each["directory"] for each in answer(capsys)["runs"]]
+    assert contest.run(*runs, as_json=True) == 0
+    of_runs = answer(capsys)
+    assert contest.run(a, b, as_json=True) == 0
+    of_configs = answer(capsys)
+    for key in ("totals", "regimes", "units"):
+        for one, other in zip(of_runs[key], of_configs[key], strict=True):
+            assert one["first"] == other["first"]
+            assert one["second"] == other["second"]
+    reported = report_of(runs[0]).facts["totals"][0]
+    first = of_runs["totals"][0]["first"]
+    assert first["net"] == pytest.approx(reported["attribution"]["net"])
+    assert first["turnover"] == pytest.approx(reported["turnover"])
+    assert first["fills"] == reported["fills"]
+
+
+def test_seeds_and_regimes_are_told_one_by_one(tmp_path, capsys):
+    a, b = written(tmp_path, "a.toml"), written(tmp_path, "b.toml", spread=2.0)
+    assert contest.run(a, b, seeds=2, seconds=40.0, as_json=True) == 0
+    facts = answer(capsys)
+    assert [row["label"] for row in facts["units"]] == ["seed 3", "seed 4"]
+    total = facts["totals"][0]
+    assert total["points"] == 80
+    assert total["first"]["net"] == pytest.approx(sum(u["first"]["net"] for u in facts["units"]))
+    assert contest.run(a, b, regimes=True, seconds=31.0) == 0
+    said = capsys.readouterr().out
+    assert "flash crash" in said
+    assert "by regime" in said
+    assert "verdict" in said
+
+
+def test_the_market_is_cut_and_told_by_symbol(tmp_path, capsys):
+    more = '[[instrument]]\nvenue = "synthetic"\nsymbol = "ETHUSDT"\n'
+    for name, spread in (("a.toml", 1.0), ("b.toml", 2.0)):
+        (tmp_path / name).write_text(text(tmp_path, seconds=40, spread=spread) + more)
+    assert contest.run(str(tmp_path / "a.toml"), str(tmp_path / "b.toml"), as_json=True) == 0
+    facts = answer(capsys)
+    assert [row["label"] for row in facts["symbols"]] == ["synthetic:BTCUSDT", "synthetic:ETHUSDT"]
+    nets = [row["first"]["net"] for row in facts["symbols"]]
+    assert sum(nets) == pytest.approx(facts["totals"][0]["first"]["net"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"symbol": "ETHUSDT"}, ConfigError, "the instruments, their order"),
+        ({"seed": 9}, ConfigError, r"\[market\] differs"),
+        ({"regime": "trend"}, ConfigError, r"\[market\] differs"),
+        ({"seconds": 61}, ConfigError, "seconds under"),
+    ],
+)
+def test_configurations_that_do_not_fit_are_refused(tmp_path, changes, error, words):
+    a, b = written(tmp_path, "a.toml"), written(tmp_path, "b.toml", **changes)
+    with pytest.raises(error, match=words):
+        contest.run(a, b)
+
+
+def test_what_cannot_be_compared_is_named(tmp_path):
+    a, b = written(tmp_path, "a.toml"), written(tmp_path, "b.toml")
+    with pytest.raises(DataError, match="too short to compare"):
+        contest.run(a, b, seconds=20.0)
+    with pytest.raises(UsageError, match="a run directory and a configuration"):
+        contest.run(a, str(tmp_path))
+    with pytest.raises(UsageError, match="options of a market"):
+        contest.run(str(tmp_path), str(tmp_path), seeds=2)
+    with pytest.raises(DataError, match="no run directory"):
+        contest.run(str(tmp_path), str(tmp_path))
+    with pytest.raises(ConfigError, match="no end of its own"):
+        contest.run(written(tmp_path, "c.toml", seconds=0), written(tmp_path, "d.toml", seconds=0))
+    with pytest.raises(UsageError, match="this is a tape"):
+        contest.run(a, b, tapes=["x.gz"], seeds=2)
+
+
+def runs_of(folder: Path, *changes: dict) -> list:
+    for change in changes:
+        backtest([loads(text(folder, **change), "a.toml")], Choices(json=True, band=False))
+    return [read_run(path).tradings for path in sorted((folder / "runs").iterdir())]
+
+
+def test_runs_on_other_markets_are_refused(tmp_path, pair):
+    one, other = runs_of(tmp_path / "a", {}), runs_of(tmp_path / "b", {"seed": 4, "seconds": 90})
+    with pytest.raises(DataError, match="different tapes"):
+        stretch_of(one[0], other[0])
+    (third,) = runs_of(tmp_path / "c", {"symbol": "ETHUSDT", "seconds": 40})
+    with pytest.raises(DataError, match="different instruments: a traded synthetic:BTCUSDT"):
+        stretch_of(one[0], third, names=("a", "b"))
+    later = one[0][0]
+    path = later.path
+    shifted = type(path)(
+        path.ts_ns + 10**13, path.mid, path.spread, path.imbalance, path.usable,
+        path.end_ns + 10**13,
+    )  # fmt: skip
+    from dataclasses import replace
+
+    with pytest.raises(DataError, match="do not overlap in time: the first covers 2026-01-01"):
+        stretch_of(pair[0], [replace(later, path=shifted)])
+
+
+def test_series_keep_their_regime(pair):
+    (one,), _ = pair
+    grid = np.arange(one.path.ts_ns[0], one.path.end_ns, 10**9)
+    assert set(series_of(one, grid, "trend").regime.tolist()) == {"trend"}

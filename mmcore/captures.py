@@ -40,6 +40,8 @@ class Capture:
     listing: venue -> symbols, in the order met.  answers: venue -> symbol -> instrument, where the
     capture holds the venue's own list.  ts_first_ns: receive time of its first message.  records:
     venue -> frames in order, for kinds that are read whole.  sheet: the table that the file is.
+    streams: which streams of a market it holds, where that differs within a kind; files that hold
+    the same of the same instruments continue each other.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class Capture:
     ts_first_ns: int = 0
     records: dict[str, list[Record]] = field(default_factory=dict)
     sheet: Sheet | None = None
+    streams: str = ""
 
     def hold(self, venue: str, symbol: str) -> None:
         """Note that the capture holds this instrument."""
@@ -394,23 +397,26 @@ def _look_csv(path: Path, chunk: bytes) -> Capture:
         raise DataError(
             "no row under the header, or no column Symbol", file=path, line=min(len(lines), 2)
         )
+    stamp = first[columns.index("TimestampOfReceive")]
+    capture.ts_first_ns = int(stamp.ljust(19, "0")) if stamp.isdecimal() else 0
+    capture.streams = "trades" if "TradeId" in columns else "depth"
     capture.hold("binance-usdm" if futures else "binance-spot", first[columns.index("Symbol")])
     return capture
 
 
 def _look_sheet(sheet: Sheet) -> Capture:
-    capture = Capture(sheet.path, "sheet", sheet=sheet, ts_first_ns=sheet.ts_first_ns)
+    capture = Capture(
+        sheet.path, "sheet", sheet=sheet, ts_first_ns=sheet.ts_first_ns, streams=sheet.shape
+    )
     if sheet.venue and sheet.symbol:
         capture.hold(sheet.venue, sheet.symbol)
     return capture
 
 
 def chains(captures: Sequence[Capture]) -> list[list[Capture]]:
-    """Captures that continue each other, together: raw files or sheets of one venue and symbols."""
+    """Captures that continue each other, together: the same streams of the same instruments."""
     groups: dict[object, list[Capture]] = {}
-    for i, capture in enumerate(captures):
+    for capture in captures:
         names = tuple((venue, tuple(sorted(s))) for venue, s in capture.listing.items())
-        shape = capture.sheet.shape if capture.sheet else ""
-        alone = capture.kind not in {"raw", "sheet"}
-        groups.setdefault(i if alone else (shape, names), []).append(capture)
+        groups.setdefault((capture.kind, capture.streams, names), []).append(capture)
     return [sorted(group, key=lambda capture: capture.ts_first_ns) for group in groups.values()]

@@ -226,14 +226,9 @@ class SpecConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
     sig_figs: Annotated[
         int | None,
-        Key(
-            "digits", "significant figures of a legal price; 0: any", least=0, most=12, auto="table"
-        ),
+        Key("digits", "significant figures of a price; 0: any", least=0, most=12, auto="table"),
     ] = None
-    price_step: Annotated[
-        str | None,
-        Key("quote", "step of order prices where the book is finer", above=0, auto="tick"),
-    ] = None
+    price_step: Annotated[str | None, Key("quote", "step of orders", above=0, auto="tick")] = None
     base: Annotated[str | None, Key("name", "asset that is bought and sold", auto="table")] = None
     quote: Annotated[str | None, Key("name", "asset of the price", auto="table")] = None
     maker_fee_bps: Annotated[

@@ -296,6 +296,7 @@ def _csv_batch(sheet: Sheet, lines: list[bytes], first: int) -> Batch:
     columns = {
         name: np.array(fields[place::n], dtype=np.bytes_)
         for place, name in enumerate(sheet.columns)
+        if name != "exchange" and (name in SHAPES[sheet.shape] or _also(sheet.shape, name))
     }
     return Batch(first, len(lines), columns)
 

@@ -20,6 +20,7 @@ from ._intake import Intake
 from .errors import DataError
 from .instrument import Instrument
 from .raw_tape import LINK_DOWN, MARK
+from .recording import heads_of
 from .venue import DecodeError, Decoder, Rows, SymbolError
 
 CHUNK_BYTES = 1 << 18  # read from the file at once
@@ -350,3 +351,42 @@ class RecordStream:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+class Continued:
+    """Streams of files that continue each other, in their order.
+
+    Raises DataError where one begins before the one ahead of it has ended.
+    """
+
+    def __init__(self, paths: Sequence[Path], streams: Sequence[Stream]) -> None:
+        self._paths, self._streams = list(paths), list(streams)
+        self._place = 0
+        self._last_ns = 0
+
+    def done(self) -> tuple[int, int]:
+        """Bytes read and bytes in all."""
+        parts = [stream.done() for stream in self._streams]
+        return sum(read for read, _ in parts), sum(size for _, size in parts)
+
+    def next_block(self) -> Rows | None:
+        """The next rows of the file whose turn it is."""
+        while self._place < len(self._streams):
+            block = self._streams[self._place].next_block()
+            if block is not None:
+                stamps = block["ts_local_ns"][heads_of(block)]
+                if stamps[0] < self._last_ns:
+                    raise DataError(
+                        f"begins before {self._paths[self._place - 1]} ends",
+                        file=self._paths[self._place],
+                        todo="name each stretch of time once",
+                    )
+                self._last_ns = int(stamps[-1])
+                return block
+            self._place += 1
+        return None
+
+    def close(self) -> None:
+        """Let go of files."""
+        for stream in self._streams:
+            stream.close()

@@ -29,7 +29,7 @@ from .events import EVENT, ContractKind, Kind
 from .instrument import Instrument, UnknownInstrument, find, known_instruments
 from .recording import heads_of
 from .shapes import SheetStream
-from .streams import Faults, FrameReader, Problem, RawStream, RecordStream, Stream
+from .streams import Continued, Faults, FrameReader, Problem, RawStream, RecordStream, Stream
 from .tables import ArrayStream, read_binance_csv, read_npz
 from .venue import Rows, decoder
 
@@ -271,6 +271,11 @@ class TapeSource:
             capture.answers.setdefault(item.venue, {})[item.symbol] = item
         if not len(tape):
             raise NoDataError("the tape holds no event", file=capture.path)
+        start = tape.rows[: whole_rows(tape.rows.view(np.uint8), BLOCK_ROWS)]
+        heads = start[heads_of(start)]
+        capture.ts_first_ns = int(heads["ts_local_ns"][0])
+        kinds = np.intersect1d(heads["kind"], [Kind.DEPTH, Kind.TRADE, Kind.BEST])
+        capture.streams = " ".join(map(str, kinds))
 
     def _clock(self) -> str:
         two = [
@@ -366,6 +371,13 @@ class TapeSource:
     # -- their streams
 
     def _open(self, chain: Sequence[Capture]) -> list[Stream]:
+        if len(chain) == 1 or chain[0].kind in {"raw", "sheet"}:
+            return self._streams_of(chain)
+        paths = [capture.path for capture in chain]
+        parts = [self._streams_of([capture]) for capture in chain]
+        return [Continued(paths, streams) for streams in zip(*parts, strict=True)]
+
+    def _streams_of(self, chain: Sequence[Capture]) -> list[Stream]:
         capture = chain[0]
         paths = [each.path for each in chain]
         size = capture.path.stat().st_size

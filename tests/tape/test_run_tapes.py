@@ -39,6 +39,14 @@ RUNS = {
         f"binance/*/*/*{DAY}",
         "".join(GRID.format(*each) for each in SIX),
     ),
+    "images of a minute each": (
+        "hyperliquid/ETH/parquet_*/*/*.parquet",
+        GRID.format("hyperliquid", "ETH"),
+    ),
+    "images of a thousand levels": (
+        "binance/usdm/BTCUSDT/parquet_*/*.parquet",
+        GRID.format("binance-usdm", "BTCUSDT"),
+    ),
     "Bybit": ("bybit/v5_public_*/*.zst", "".join(GRID.format(*each) for each in BYBIT)),
 }
 

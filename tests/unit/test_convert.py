@@ -13,6 +13,7 @@ from mmcore.instrument import known
 from mmcore.recording import heads_of
 from mmcore.tables import BUY_BIT, EXCH_BIT, LOCAL_BIT, SELL_BIT
 from mmcore.tape import TapeFile, TapeSource, TapeWriter
+from mmcore.tape_info import tape_facts
 
 BTC = known("binance-usdm", "BTCUSDT")
 BOTH = int(Flag.EXCH | Flag.LOCAL)
@@ -189,3 +190,24 @@ def test_the_command(tape, tmp_path, capsys):
     assert execute(["tape", "info", str(tmp_path / "o.npz"), *named]) == 0
     assert execute(["tape", "info", str(path), "--instrument", "BTCUSDT"]) == 2
     assert execute(["tape", "convert", str(path)]) == 2
+
+
+def test_a_tape_out_of_order_is_told(tape):
+    path = tape([trade(50, 50, 1, 1000), trade(70, 70, 1, 1000), trade(60, 60, 1, 1000)])
+    warnings = tape_facts(str(path))["warnings"]
+    assert "binance-usdm:BTCUSDT: the receive time runs backwards 1 times: not in order" in warnings
+
+
+def test_tapes_continue_each_other_but_never_overlap(tape, tmp_path):
+    spans = {"late": 100, "early": 50, "across": 52}
+    files = {
+        name: tape([trade(start + i, start, 1, 1000) for i in range(4)], name)
+        for name, start in spans.items()
+    }
+    convert([files["late"], files["early"]], tmp_path / "both.mmt")
+    both = TapeFile(tmp_path / "both.mmt").rows["ts_local_ns"] - T
+    assert both.tolist() == [50, 51, 52, 53, 100, 101, 102, 103]
+    with pytest.raises(DataError, match=r"across: begins before .*early ends; name each stretch"):
+        convert([files["early"], files["across"]], tmp_path / "x.mmt")
+    with pytest.raises(DataError, match="begins before"):
+        convert([files["early"], files["early"]], tmp_path / "y.mmt")

@@ -471,22 +471,6 @@ def test_a_bad_row_of_an_event_array_is_named(tmp_path, row, what):
     assert caught.value.record == 2
 
 
-def test_tapes_continue_each_other_but_never_overlap(tmp_path):
-    rows = np.zeros(4, EVENT)
-    rows["kind"], rows["flags"], rows["side"] = Kind.TRADE, Flag.EXCH | Flag.LOCAL, 1
-    for name, start in (("late", 100), ("early", 50), ("across", 52)):
-        rows["ts_local_ns"] = start + np.arange(4)
-        writer = TapeWriter(tmp_path / name, [BTC])
-        writer.append(rows)
-        writer.close()
-    source = TapeSource([tmp_path / "late", tmp_path / "early"])
-    assert read(source)["ts_local_ns"].tolist() == [50, 51, 52, 53, 100, 101, 102, 103]
-    with pytest.raises(DataError, match=r"across: begins before .*early ends; name each stretch"):
-        read(TapeSource([tmp_path / "early", tmp_path / "across"]))
-    with pytest.raises(DataError, match="begins before"):
-        read(TapeSource([tmp_path / "early", tmp_path / "early"]))
-
-
 @pytest.mark.parametrize(
     ("array", "what"),
     [

@@ -23,6 +23,9 @@ from ._resting cimport *
 from ._spec cimport notional_quote, tick_floor
 from ._types cimport *
 
+cdef int64_t SECOND_NS = 1_000_000_000
+
+
 # ---- the market
 
 
@@ -69,12 +72,17 @@ cdef void _cross_whole(CVenue* v, int side, int64_t ts_ns) noexcept nogil:
     cdef int s = side_row(side)
     cdef int64_t touch = v.book.ask_tick if side > 0 else v.book.bid_tick
     cdef VenueOrder* o
+    cdef int64_t wanted
     while v.n[s]:
         o = &v.orders[v.index[s][0]]
         if o.tick < touch if side > 0 else o.tick > touch:
             return
-        order_fill(v, o, o.tick, o.left, True, ts_ns)
-        order_remove(v, o)
+        wanted = order_wanted(v, o)
+        if wanted == 0:
+            order_expire(v, o, RJ_LIMIT, ts_ns)
+            order_remove(v, o)
+        elif order_fill(v, o, o.tick, wanted, True, ts_ns):
+            order_remove(v, o)
 
 
 cdef void _cross(CVenue* v, int side, int64_t ts_ns) noexcept nogil:
@@ -106,9 +114,10 @@ cdef void _cross(CVenue* v, int side, int64_t ts_ns) noexcept nogil:
             return
         if got and v.rules & RULE_NO_PARTIAL:
             got = wanted
-        if not order_fill(v, o, o.tick, got, True, ts_ns):
+        if order_fill(v, o, o.tick, got, True, ts_ns):
+            order_remove(v, o)
+        elif got < wanted:
             return
-        order_remove(v, o)
 
 
 cdef void _crossings(CVenue* v, int64_t ts_ns) noexcept nogil:
@@ -363,6 +372,13 @@ cdef void _arrive(CVenue* v, VenueOrder* o, int answer, int64_t ts_ns) noexcept 
     cdef bint meet = (v.rules & RULE_MEET) != 0
     cdef int64_t touch = meet_touch(v, -o.side) if meet else side_touch(v, -o.side)
     cdef bint crosses = o.tick >= touch if o.side > 0 else o.tick <= touch
+    cdef int64_t wanted = o.left if meet else order_wanted(v, o)
+    if wanted < o.left:             # reduce-only, and more than is held
+        if wanted == 0:
+            order_expire(v, o, RJ_LIMIT, ts_ns)
+            return
+        o.left = wanted
+        o.left_qty = <double>wanted / v.queue.qty_div
     if crosses and book_trusted(v):
         if o.tif == TIF_GTX:
             order_expire(v, o, RJ_POST_ONLY, ts_ns)
@@ -437,8 +453,33 @@ cdef void _amend(CVenue* v, VenueOrder* o, const Request* r, int64_t ts_ns) noex
     _arrive(v, o, EV_AMENDED, ts_ns)
 
 
+cdef int _held_back(CVenue* v, const Request* r, int64_t ts_ns) noexcept nogil:
+    # Why the venue's limits on orders and amends turn this one away; RJ_NONE: they do not.  What
+    # is turned away does not count.
+    cdef int64_t* oldest
+    if v.batch_max:
+        if r.ts_ns != v.call_ns or r.batch != v.batch:
+            v.call_ns = r.ts_ns
+            v.batch = r.batch
+            v.n_batch = 0
+        if v.n_batch == v.batch_max:
+            return RJ_LIMIT
+        v.n_batch += 1
+    if v.order_rate:
+        oldest = &v.passed_ns[v.n_passed % v.order_rate]
+        if v.n_passed >= v.order_rate and ts_ns - oldest[0] < SECOND_NS:
+            return RJ_RATE
+        oldest[0] = ts_ns
+        v.n_passed += 1
+    return RJ_NONE
+
+
 cdef void venue_request(CVenue* v, const Request* r, int64_t ts_ns) noexcept nogil:
     cdef VenueOrder* o
+    cdef int code = RJ_NONE if r.kind == RQ_CANCEL else _held_back(v, r, ts_ns)
+    if code:
+        _refuse(v, r, code, ts_ns)
+        return
     if r.kind == RQ_PLACE:
         _place(v, r, ts_ns)
         return

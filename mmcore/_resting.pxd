@@ -87,6 +87,13 @@ cdef struct CVenue:
     uint16_t owner              # of the request under way
     int64_t* held               # units, signed, by owner
     int64_t* rooms              # scratch, by owner
+    int32_t order_rate          # new and amended orders in any second; 0: no limit
+    int32_t batch_max           # of them in one call; 0: no limit
+    int32_t n_batch             # so far, in the call of `batch` at call_ns
+    int32_t batch
+    int64_t call_ns
+    int64_t n_passed            # orders that the limit let through
+    int64_t* passed_ns          # when the last order_rate of them came
     int64_t trade_id            # of the last fill
     int64_t n_fills
     int64_t n_orders

@@ -66,6 +66,11 @@ class Venue:
     n_slots: own orders that can rest.
     position: units held at the start, signed, for reduce-only orders, of the first owner.
     n_owners: accounts whose orders meet here, with the rule MEET.
+
+    order_rate: orders and amends in any second beyond which they are refused with RejectCode.RATE,
+    0 for no limit; batch_max: of them in one call (equal ``ts_ns`` and ``batch``), beyond which
+    they are refused with RejectCode.LIMIT.  Cancels always pass, what is refused does not count.
+
     ValueError names what is not one of these.
     """
 
@@ -87,6 +92,8 @@ class Venue:
         n_slots: int = 160,
         position: int = 0,
         n_owners: int = 1,
+        order_rate: int = 0,
+        batch_max: int = 0,
     ) -> None: ...
     def market(self, rows: NDArray[np.void]) -> NDArray[np.void]:
         """Apply whole messages, EVENT rows, at their ``ts_venue_ns``; the answers, EVENT[n]."""

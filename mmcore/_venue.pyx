@@ -91,6 +91,17 @@ def _schedule(SpecBox spec, maker_fee, taker_fee, tiers):
     return rows
 
 
+cdef void _line_up(CVenue* v, int model, double exponent) noexcept:
+    # The queue model, by the rules and the instrument that the venue has.
+    v.queue.model = model
+    v.queue.exponent = exponent
+    v.queue.doubles = (v.rules & RULE_DOUBLE_QUEUE) != 0
+    v.queue.half_lot = (v.rules & RULE_HALF_LOT) != 0
+    v.queue.qty_div = v.spec.qty_div
+    v.queue.lot = v.spec.lot
+    v.queue.lot_qty = <double>v.spec.lot / v.spec.qty_div
+
+
 cdef int _charge(CFees* f, SpecBox spec, list rows) except -1:
     cdef Tier* tier
     for i, (volume, maker, taker) in enumerate(rows):
@@ -113,14 +124,16 @@ cdef class Venue:
     instead, rows of (trailing volume, maker_fee, taker_fee), see the manual; traded: the volume of
     the tier_days before the start.  n_slots: own orders that can rest.  position: units held at the
     start, signed, for reduce-only orders, of the first owner.  n_owners: accounts whose orders meet
-    here, with the rule MEET.
+    here, with the rule MEET.  order_rate, batch_max: orders and amends in any second, and in one
+    call, beyond which they are refused; 0 for no limit.
     ValueError names what is not one of these.
     """
 
     def __cinit__(self, SpecBox spec, *, Venue beside=None, uint32_t rules=0,
                   str queue="risk_averse", double exponent=1.0, str fee="value", maker_fee=None,
                   taker_fee=None, tiers=None, traded=0, int tier_days=30,
-                  int n_slots=SLOTS_MAX, int64_t position=0, int n_owners=1):
+                  int n_slots=SLOTS_MAX, int64_t position=0, int n_owners=1,
+                  int order_rate=0, int batch_max=0):
         cdef CVenue* v = &self.c
         memset(v, 0, sizeof(CVenue))
         if queue not in QUEUE_MODELS:
@@ -131,17 +144,15 @@ cdef class Venue:
             raise ValueError(f"{n_slots} slots, exponent {exponent}: expected 1 to 65535, above 0")
         if not 1 <= n_owners <= 65535 or (n_owners > 1 and not rules & RULE_MEET):
             raise ValueError(f"{n_owners} owners: expected 1, or up to 65535 with the rule MEET")
+        if not 0 <= order_rate <= 65535 or not 0 <= batch_max <= 65535:
+            raise ValueError(f"order_rate {order_rate}, batch_max {batch_max}: expected 0 to 65535")
+        if n_owners > 1 and (order_rate or batch_max):
+            raise ValueError(f"{n_owners} owners: order_rate and batch_max are of one account")
         self.book = Book(spec) if beside is None else beside.book
         v.book = self.book.c
         v.spec = spec.c
         v.rules = rules
-        v.queue.model = QUEUE_MODELS.index(queue)
-        v.queue.exponent = exponent
-        v.queue.doubles = (rules & RULE_DOUBLE_QUEUE) != 0
-        v.queue.half_lot = (rules & RULE_HALF_LOT) != 0
-        v.queue.qty_div = spec.c.qty_div
-        v.queue.lot = spec.c.lot
-        v.queue.lot_qty = <double>spec.c.lot / spec.c.qty_div
+        _line_up(v, QUEUE_MODELS.index(queue), exponent)
         v.fees.kind = FEE_KINDS.index(fee)
         rows = _schedule(spec, maker_fee, taker_fee, tiers)
         if n_owners > 1 and len(rows) > 1:
@@ -154,11 +165,14 @@ cdef class Venue:
         v.fees.day = -1
         v.n_slots = n_slots
         v.n_owners = n_owners
+        v.order_rate = order_rate
+        v.batch_max = batch_max
         v.ladder_max = MEET_LEVELS if rules & RULE_MEET else TAKE_LEVELS
         v.taken_max = MEET_LEVELS if rules & RULE_MEET else TAKEN_MAX
         v.out_max = (4 if rules & RULE_MEET else 1) * n_slots + v.ladder_max + 8
         v.fees.tiers = <Tier*>calloc(v.fees.n_tiers, sizeof(Tier))
         v.fees.traded = <int64_t*>calloc(tier_days + 1, sizeof(int64_t))
+        v.passed_ns = <int64_t*>calloc(order_rate + 1, sizeof(int64_t))
         v.held = <int64_t*>calloc(2 * n_owners, sizeof(int64_t))
         v.taken = <Taken*>calloc(v.taken_max, sizeof(Taken))
         v.orders = <VenueOrder*>calloc(n_slots, sizeof(VenueOrder))
@@ -167,7 +181,7 @@ cdef class Venue:
         v.ladder = <Level*>calloc(v.ladder_max, sizeof(Level))
         v.out = <Event*>calloc(v.out_max, sizeof(Event))
         if not (v.orders and v.index[0] and v.touched and v.ladder and v.out and v.held
-                and v.taken and v.fees.tiers and v.fees.traded):
+                and v.taken and v.fees.tiers and v.fees.traded and v.passed_ns):
             raise MemoryError
         _charge(&v.fees, spec, rows)
         v.held[0] = position
@@ -179,7 +193,8 @@ cdef class Venue:
     def __init__(self, SpecBox spec, *, Venue beside=None, uint32_t rules=0,
                  str queue="risk_averse", double exponent=1.0, str fee="value", maker_fee=None,
                  taker_fee=None, tiers=None, traded=0, int tier_days=30,
-                 int n_slots=SLOTS_MAX, int64_t position=0, int n_owners=1):
+                 int n_slots=SLOTS_MAX, int64_t position=0, int n_owners=1,
+                 int order_rate=0, int batch_max=0):
         pass
 
     def __dealloc__(self):
@@ -190,6 +205,7 @@ cdef class Venue:
         free(self.c.out)
         free(self.c.held)
         free(self.c.taken)
+        free(self.c.passed_ns)
         free(self.c.fees.tiers)
         free(self.c.fees.traded)
 

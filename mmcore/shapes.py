@@ -19,7 +19,7 @@ from ._intake import whole_rows
 from .errors import DataError
 from .events import ASK, BID, EVENT, LEVEL, LEVELS_MAX, Flag, Kind
 from .instrument import Instrument, whole_steps
-from .sheets import Batch, Column, Sheet, csv_batches, parquet_batches, parquet_rows
+from .sheets import IMAGE_COLUMN, Batch, Column, Sheet, csv_batches, parquet_batches, parquet_rows
 from .streams import Faults, Text
 from .venue import Rows
 
@@ -85,11 +85,14 @@ class Reading:
     def times(self, column: str) -> Ints:
         """A column of unix times in ns; seconds, ms, us or ns are told apart by their size."""
         values: Column = self.batch.columns[column]
-        if values.dtype.kind == "S" and np.char.isdigit(values).all():
+        if values.dtype.kind == "S" and values[0].isdigit() and len(values[0]) > 10:
+            size = np.char.str_len(values)
+            fits = np.char.isdigit(values) & ((size < 19) | (size == 19) & (values < b"92"))
+            self.refuse(~fits, column, "is no time")
             values = values.astype(np.int64)
         if values.dtype.kind not in "iu":
             seconds = self.floats(column)
-            self.refuse(~(seconds > 0), column, "is no time")
+            self.refuse(~((seconds > 0) & (seconds < 9e9)), column, "is no time")
             return np.rint(seconds * 1e6).astype(np.int64) * 1000  # what a double holds of it
         stamps = values.astype(np.int64)
         self.refuse(stamps <= 0, column, "is no time")
@@ -313,6 +316,7 @@ def _book_ticker(reading: Reading) -> Rows:
 
 def _image_columns(reading: Reading) -> Rows:
     local_ns, venue_ns = reading.receive("timestamp"), reading.times("exchange_timestamp")
+    _check_levels(reading)
     parts: list[Levels] = []
     for side, is_ask in (("bid", False), ("ask", True)):
         place = 0
@@ -321,6 +325,24 @@ def _image_columns(reading: Reading) -> Rows:
             place += 1
     levels = _together(parts)
     return _images(reading, local_ns, venue_ns, levels, np.zeros(len(local_ns), np.int64))
+
+
+def _check_levels(reading: Reading) -> None:
+    names = {name for name in reading.batch.columns if IMAGE_COLUMN.fullmatch(name)}
+    depth = sum(name.startswith("bid_price_") for name in names)
+    whole = {
+        f"{side}_{what}_{place}"
+        for side in ("bid", "ask")
+        for what in ("price", "size")
+        for place in range(depth)
+    }
+    if names != whole:
+        odd = ", ".join(sorted(names ^ whole)[:4])
+        raise DataError(
+            f"the columns of the levels are not complete or not in pairs ({odd})",
+            **reading.sheet.where(1),
+            todo="fetch the file again",
+        )
 
 
 def _column_level(reading: Reading, side: str, place: int, *, is_ask: bool) -> Levels:

@@ -175,8 +175,13 @@ def parquet_sheet(path: Path) -> Sheet:
     if not file.metadata.num_rows:
         raise NoDataError("the file holds no row", file=path, todo="record or fetch it again")
     sheet = Sheet(path, True, columns, shape)
-    head = next(file.iter_batches(batch_size=1))
-    sheet.first = {name: head.column(name)[0].as_py() for name in columns}
+    import pyarrow as pa
+
+    try:
+        head = next(file.iter_batches(batch_size=1))
+        sheet.first = {name: head.column(name)[0].as_py() for name in columns}
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(path, error, 1) from None
     _whose(sheet)
     return sheet
 
@@ -302,7 +307,9 @@ def _csv_batch(sheet: Sheet, lines: list[bytes], first: int) -> Batch:
 
 
 def parquet_batches(sheet: Sheet) -> Iterator[Batch]:
-    """The rows of a Parquet file."""
+    """The rows of a Parquet file; DataError, with the row, where it is damaged."""
+    import pyarrow as pa
+
     file = _parquet(sheet.path)
     wanted = [
         name for name in sheet.columns if name in SHAPES[sheet.shape] or _also(sheet.shape, name)
@@ -314,11 +321,18 @@ def parquet_batches(sheet: Sheet) -> Iterator[Batch]:
             columns = {name: _values(group.column(name)) for name in wanted}
             yield Batch(row, group.num_rows, columns)
             row += group.num_rows
-    except OSError as error:
-        raise DataError(
-            f"the file is damaged ({error})", file=sheet.path, record=row,
-            done="everything before that row was used", todo="fetch the file again",
-        ) from None  # fmt: skip
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(sheet.path, error, row) from None
+
+
+def _damaged(path: Path, error: Exception, row: int) -> DataError:
+    return DataError(
+        f"the file is damaged ({str(error).splitlines()[0]})",
+        file=path,
+        record=row,
+        done="nothing from that row on was used",
+        todo="fetch the file again",
+    )
 
 
 def _also(shape: str, name: str) -> bool:

@@ -1,5 +1,7 @@
 """Tables of other people: Tardis, archives, book images; and what may be wrong in them."""
 
+import contextlib
+import random
 import re
 
 import numpy as np
@@ -282,3 +284,24 @@ def test_without_pyarrow_one_sentence_says_how_to_get_it(parquet, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(DataError, match=r"pip install 'mmcore-maker\[parquet\]'"):
         TapeSource([path])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_damaged_ends_in_a_sentence(write, parquet, seed):
+    dice = random.Random(seed)
+    images = "timestamp,exchange_timestamp,bid_price_0,bid_size_0,ask_price_0,ask_size_0\n"
+    images += "1756904112.5,1756904112212,100.5,1,100.6,2\n" * 3
+    archive = "id,price,qty,quote_qty,time,is_buyer_maker\n"
+    archive += "".join(f"{i},100.1,0.5,50,{1_700_000_000_000 + i},true\n" for i in range(1, 9))
+    sources = [GOOD.encode(), images.encode(), archive.encode(), parquet(image()).read_bytes()]
+    for turn in range(60):
+        spoilt = bytearray(dice.choice(sources))
+        for _ in range(dice.choice([1, 2, 4])):
+            at = dice.randrange(len(spoilt))
+            spoilt[at : at + dice.choice([0, 1, 9])] = dice.choice(
+                [b"", b"7", b",", b"\n", b"\xff"]
+            )
+        path = write("", f"BTCUSDT-trades-{turn}.csv")
+        path.write_bytes(spoilt)
+        with contextlib.suppress(DataError):  # anything else is a defect
+            rows_in(path, [BTC])

@@ -33,6 +33,7 @@ from .metrics import (
     ANNUALISE_DAYS,
     DAY_S,
     DAYS_A_YEAR,
+    INTERVALS_S,
     equity,
     grid_of,
     interval_of,
@@ -95,10 +96,12 @@ def stretch_of(
     label: str = "",
     regime: str = "",
     names: tuple[str, str] = ("the first", "the second"),
+    interval_s: float = 0.0,
 ) -> Stretch:
     """Pair what two variants did.
 
-    regime: what the market was made as; by default each stretch is named from its mid.  Raises
+    regime: what the market was made as; by default each stretch is named from its mid.
+    interval_s: of the grid, by :func:`sampling`; 0: by the length of this stretch alone.  Raises
     DataError for different instruments, different markets, no common time, or too little of it.
     """
     partners = _partners(first, second, names)
@@ -109,7 +112,7 @@ def stretch_of(
         apart = f"{names[0]} covers {_when(first)}, {names[1]} {_when(second)}"
         raise _unfit(f"the two runs do not overlap in time: {apart}",
                      "compare runs of the same hours")  # fmt: skip
-    interval_s = interval_of(seconds)
+    interval_s = interval_s or sampling(seconds)
     if seconds / interval_s < POINTS_MIN:
         raise _unfit(
             f"{duration(seconds)} of market in common are too short to compare",
@@ -122,6 +125,16 @@ def stretch_of(
         _same_market(one, other, grid, names)
     pairs = [[series_of(each, grid, regime) for each in pair] for pair in partners]
     return Stretch(label, interval_s, *(tuple(side) for side in zip(*pairs, strict=True)))
+
+
+def sampling(seconds: float, stretches_n: int = 1) -> float:
+    """Sampling interval for so many stretches of this length.
+
+    By the length of all, but short enough for one of them.
+    """
+    wanted = interval_of(seconds * stretches_n)
+    fitting = [each for each in INTERVALS_S if seconds / each >= 2 * POINTS_MIN]
+    return min(wanted, fitting[-1]) if fitting else INTERVALS_S[0]
 
 
 def _partners(

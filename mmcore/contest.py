@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from . import config as configuration
 from .bootstrap import Interval
-from .compare import Stretch, compare, stretch_of
+from .compare import Stretch, compare, sampling, stretch_of
 from .errors import ConfigError, ExitCode, UsageError
 from .journal import JOURNAL_NAME
 from .paired import trade
@@ -142,10 +142,14 @@ def _of_markets(
     names: tuple[str, str],
     seconds: float | None,
 ) -> list[Stretch]:
-    parts = []
+    parts: list[Stretch] = []
     for label, configs, regime in markets:
         one, other = trade(configs, seconds)
-        parts.append(stretch_of(one, other, label=label, regime=regime, names=names))
+        length = min(each.path.seconds for each in one)
+        interval_s = parts[0].interval_s if parts else sampling(length, len(markets))
+        parts.append(
+            stretch_of(one, other, label=label, regime=regime, names=names, interval_s=interval_s)
+        )
     return parts
 
 

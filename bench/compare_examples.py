@@ -114,9 +114,9 @@ def line(label: str, row: Mapping[str, Any]) -> str:
     def both(key: str, form: str) -> str:
         return " / ".join("-" if math.isnan(v[key]) else f"{v[key]:{form}}" for v in (one, other))
 
-    between = "-"
-    if math.isfinite(gap.estimate):
-        between = f"{gap.estimate:.2f} ({gap.low:.2f} to {gap.high:.2f})"
+    between = f"{one['net'] - other['net']:.2f}"
+    if math.isfinite(gap.low):
+        between += f" ({gap.low:.2f} to {gap.high:.2f})"
     hours = row["seconds"] / 3600
     length = f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.0f} min"
     return (

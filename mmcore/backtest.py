@@ -13,7 +13,6 @@ import logging
 import os
 import shutil
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from shlex import quote
 
@@ -23,6 +22,7 @@ from . import logs
 from .band import Outcome, band_facts, band_lines, banded, model_of, outcome
 from .calibrate import Calibration, calibrate
 from .errors import ConfigError, ExitCode, UsageError
+from .forward import desk_of
 from .journal import Journal, RunDirectory
 from .lanes import LANES_MAX, Lane, PassDesk
 from .progress import (
@@ -51,7 +51,8 @@ class Choices:
     with one configuration.  json: one object on standard output.  log_level: see `mmcore.logs`.
     require_fills: a run without fills ends with exit code 3.  report: where the page is written;
     several configurations have one each, the second at ``…-2.html``.  calibrate: run directories
-    whose own fills say which queue model joins the band.
+    whose own fills say which queue model joins the band.  forward: at the pace, and on the market,
+    that the configurations say, a venue's public data too.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Choices:
         require_fills: bool = False,
         report: str | None = None,
         calibrate: Sequence[str] = (),
+        forward: bool = False,
     ) -> None:
         self.seconds = seconds
         self.band = band
@@ -72,6 +74,8 @@ class Choices:
         self.require_fills = require_fills
         self.report = report
         self.calibrate = tuple(calibrate)
+        self.forward = forward
+        self.title = "forward" if forward else "backtest"
 
 
 def backtest(configs: Sequence[Config], choices: Choices) -> int:
@@ -79,7 +83,7 @@ def backtest(configs: Sequence[Config], choices: Choices) -> int:
 
     Raises MmcoreError for whatever keeps it from starting.
     """
-    plain = [_plain(config) for config in configs]
+    plain = list(configs) if choices.forward else [_plain(config) for config in configs]
     found = None
     if choices.calibrate:
         found = calibrate([Recorded.open(path) for path in choices.calibrate])
@@ -99,7 +103,8 @@ def backtest(configs: Sequence[Config], choices: Choices) -> int:
         require_extra()
     if not choices.json:
         names = ", ".join(config.path for config in plain)
-        print(f"mmcore backtest: {names}; simulated orders, no network", flush=True)
+        network = "public data of a venue" if plain[0].needs_venue else "no network"
+        print(f"mmcore {choices.title}: {names}; simulated orders, {network}", flush=True)
     return asyncio.run(_session(groups, choices, found))
 
 
@@ -121,14 +126,15 @@ async def _session(
     flat = [config for group in groups for config in group]
     config = flat[0]
     seconds = config.run.seconds if choices.seconds is None else choices.seconds
-    with closing(PassDesk(flat, "backtest", seconds)) as desk:
-        books = _Books(desk, groups)
+    async with desk_of(flat, choices.title, seconds) as desk:
+        books = _Books(desk, groups, choices.title)
         handler = logs.open_log(choices.level, None)
         output = Output()
         quiet = choices.json or choices.level > logging.INFO
         display = _Display(output, quiet=quiet, silent=choices.json)
         try:
-            run = Run(desk, display, books.first, debug=choices.level <= logging.DEBUG)
+            debug = choices.level <= logging.DEBUG
+            run = Run(desk, display, books.first, speed=config.market.speed, debug=debug)
             output.gone = lambda: run.end("the reader of its output has gone")
             ending = await run.until_end()
             results = books.conclude(run, ending, choices.require_fills)
@@ -178,8 +184,9 @@ class Result:
 class _Books:
     """The run directories of a pass: one for every configuration, none for models of a band."""
 
-    def __init__(self, desk: PassDesk, groups: Sequence[Sequence[Config]]) -> None:
+    def __init__(self, desk: PassDesk, groups: Sequence[Sequence[Config]], title: str) -> None:
         self._desk = desk
+        self._title = title
         self._groups = groups
         starts = [sum(map(len, groups[:i])) - 1 for i in range(len(groups))]
         self._lanes: list[Lane | None] = [None, *(desk.lanes[i] for i in starts[1:])]
@@ -199,11 +206,11 @@ class _Books:
         self.first = self._journals[0]
 
     def _open(self, config: Config, lane: Lane | None) -> None:
-        directory = RunDirectory.create(Path(config.run.directory), "backtest")
+        directory = RunDirectory.create(Path(config.run.directory), self._title)
         if self._logged:  # the first one keeps the log for all that ask for one
             config = replace(config, run=replace(config.run, event_log=True))
         journal = open_journal(config, lane or self._desk, directory, event_log=lane is None)
-        journal.describe({"command": "backtest"})
+        journal.describe({"command": self._title})
         self._directories.append(directory)
         self._journals.append(journal)
         if lane is not None:

@@ -47,6 +47,10 @@ class Interval:
         """Whether the interval leaves out zero."""
         return self.low > 0.0 or self.high < 0.0
 
+    def bare(self) -> Interval:
+        """The estimate without bounds."""
+        return Interval(self.estimate, math.nan, math.nan, math.nan, self.level)
+
     def scaled(self, by: float) -> Interval:
         """The same in other units; by: above 0."""
         return Interval(

@@ -328,6 +328,23 @@ def replay_command(run: str, as_json: bool) -> int:
     return replay(run, as_json=as_json)
 
 
+@mmcore.command("forward")
+@click.argument("configs", nargs=-1, required=True, metavar="CONFIG...")
+@click.option("--seconds", type=click.FloatRange(0, 1e8), help="Market time (default: configured).")
+@log_option
+@json_option
+def forward_command(
+    configs: tuple[str, ...], seconds: float | None, log_level: str | None, as_json: bool
+) -> int:
+    """Run CONFIGs side by side on paper, on one feed; `compare` takes their run directories."""
+    from .backtest import Choices, backtest
+    from .config import load
+
+    loaded = [load(config) for config in configs]
+    choices = Choices(seconds=seconds, band=False, json=as_json, log_level=log_level, forward=True)
+    return backtest(loaded, choices)
+
+
 @mmcore.command("compare")
 @click.argument("first")
 @click.argument("second")

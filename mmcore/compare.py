@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bootstrap import (
+    BLOCKS_MIN,
     LEVEL,
     POINTS_MIN,
     RESAMPLES,
@@ -291,7 +292,10 @@ def figures_of(columns: dict[str, Floats], capital: float, interval_s: float) ->
 
 
 def differences(sides: Sides, interval_s: float, block: float, seed: int) -> dict[str, Interval]:
-    """Intervals of the differences: profit, Sharpe ratio, drawdown, costs; first less second."""
+    """Intervals of the differences: profit, Sharpe ratio, drawdown, costs; first less second.
+
+    Without bounds where there are fewer than BLOCKS_MIN blocks.
+    """
     net = sides.first["net"], sides.second["net"]
     n = sides.points
     if n < POINTS_MIN:
@@ -299,12 +303,14 @@ def differences(sides: Sides, interval_s: float, block: float, seed: int) -> dic
     long = n * interval_s >= ANNUALISE_DAYS * DAY_S
     year = math.sqrt(DAYS_A_YEAR * DAY_S / interval_s) if long else 1.0
     costs = mean_difference(sides.first["costs"], sides.second["costs"], block, seed=seed)
-    return {
+    found = {
         "net": mean_difference(*net, block, seed=seed).scaled(n),
         "sharpe": sharpe_difference(*net, block, seed=seed).scaled(year),
         "drawdown": drawdown_difference(*net, block, seed=seed),
         "costs": costs.scaled(n),
     }
+    few = n < BLOCKS_MIN * block
+    return {k: each.bare() if few and each.error > 0 else each for k, each in found.items()}
 
 
 def block_length(parts: Sequence[Stretch], sides: Sides) -> float:

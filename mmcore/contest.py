@@ -195,8 +195,7 @@ def _total(total: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[str]:
         gap = total["difference"].get(key)
         told = f"{words:<22} {_cell(one, form):>22} {_cell(other, form):>22}"
         if gap is not None:
-            low, high = _cell(gap["low"], form), _cell(gap["high"], form)
-            told += f" {_cell(gap['estimate'], form):>12}  {low} to {high}"
+            told += f" {_cell(gap['estimate'], form):>12}  {_bounds(gap, form)}"
         elif one is not None and other is not None:
             told += f" {_cell(one - other, form):>12}"
         yield told
@@ -214,14 +213,20 @@ def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for row in rows:
         one, other, gap = row["first"], row["second"], row["difference"]["net"]
         form = "{:,.4g}"
-        between = f"{_cell(gap['low'], form)} to {_cell(gap['high'], form)}"
         label = WORDS.get(row["label"], row["label"])
         yield (
             f"{label[:24]:<24} {duration(row['seconds']):>12} {_cell(one['net'], form):>10} "
             f"{_cell(other['net'], form):>10} {_cell(one['net'] - other['net'], form):>11} "
-            f"{between:>22} {_cell(one['costs'], form):>9} {_cell(other['costs'], form):>9} "
+            f"{_bounds(gap, form):>22} "
+            f"{_cell(one['costs'], form):>9} {_cell(other['costs'], form):>9} "
             f"{one['flips']:>6,} {other['flips']:>6,}"
         )
+
+
+def _bounds(gap: Mapping[str, Any], form: str) -> str:
+    if gap["low"] is None:
+        return "-"
+    return f"{_cell(gap['low'], form)} to {_cell(gap['high'], form)}"
 
 
 def _cell(value: float | Interval | None, form: str) -> str:

@@ -115,6 +115,9 @@ class ListeningDesk(PaperDesk):
 
     def __init__(self, config: Config, title: str, seconds: float, source: VenueSource) -> None:
         super().__init__(config, title, seconds, source)
+        self._listen_to(source)
+
+    def _listen_to(self, source: VenueSource) -> None:
         names = ", ".join(each.name for each in source.connections.all)
         self.market = f"public data of {names}"
         self._venue_source = source

@@ -59,13 +59,15 @@ def verdict(
     if mean.estimate == 0.0 and mean.error == 0.0:
         return _none("same", "the two did the same: there is no difference at all")
     if points < POINTS_MIN or points < BLOCKS_MIN * block:
+        blocks = max(1, round(points / block))
+        plural = "stretch" if blocks == 1 else "stretches"
         need = math.ceil(max(POINTS_MIN, BLOCKS_MIN * block) / max(points, 1) * seconds)
         return Verdict(
             "short",
             False,
             float(need),
-            f"the evidence does not suffice: {duration(seconds)} hold {points / block:.0f} "
-            f"stretches independent of each other, and fewer than {BLOCKS_MIN:.0f} give no "
+            f"the evidence does not suffice: {duration(seconds)} hold {blocks} "
+            f"{plural} independent of each other, and fewer than {BLOCKS_MIN:.0f} give no "
             f"interval; compare at least {duration(need)}",
         )
     longer_s = times_longer(mean) * seconds

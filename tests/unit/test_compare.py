@@ -192,6 +192,29 @@ def test_runs_on_other_markets_are_refused(tmp_path, pair):
         stretch_of(pair[0], [replace(later, path=shifted)])
 
 
+def test_side_by_side_on_paper_leaves_runs_that_are_compared(tmp_path, capsys):
+    configs = [loads(text(tmp_path, spread=s), f"{s}.toml") for s in (1.0, 2.0)]
+    forward, back = Choices(json=True, forward=True), Choices(json=True, band=False)
+    assert backtest(configs, forward) == 0
+    runs = answer(capsys)["runs"]
+    backtest(configs[:1], back)
+    assert runs[0]["journal_hash"] == answer(capsys)["runs"][0]["journal_hash"]
+    assert all("-forward-" in each["directory"] for each in runs)
+    assert contest.run(*(each["directory"] for each in runs)) == 0
+    assert "verdict" in capsys.readouterr().out
+
+
+def test_side_by_side_is_on_paper_and_on_one_feed(tmp_path):
+    listening = '[live]\nenvironment = "loopback"\n[market]\nsource = "venue"\n'
+    item = '[[instrument]]\nvenue = "binance-usdm"\nsymbol = "BTCUSDT"\n'
+    paper = loads(listening + item, "paper.toml")
+    live = loads('mode = "live"\n[live]\nenvironment = "loopback"\n' + item, "live.toml")
+    other = loads(listening.replace("loopback", "testnet") + item, "other.toml")
+    for second, words in ((live, 'mode = "live"'), (other, "differs from paper.toml")):
+        with pytest.raises(ConfigError, match=words):
+            backtest([paper, second], Choices(json=True, forward=True))
+
+
 def test_series_keep_their_regime(pair):
     (one,), _ = pair
     grid = np.arange(one.path.ts_ns[0], one.path.end_ns, 10**9)

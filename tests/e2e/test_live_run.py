@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,7 +167,7 @@ def test_the_journal_knows_what_is_open_and_whose_it_was(done: dict[str, Done]) 
     assert (kept["prefix"], kept["epoch"]) == (ids.prefix, ids.epoch)
     assert facts["environment"] == "loopback" and facts["bybit-linear.position.BTCUSDT"] == 0
     assert "on both sides" in str(read_summary(journal)[-1]["verified"])
-    with sqlite3.connect(journal) as db:
+    with closing(sqlite3.connect(journal)) as db, db:
         assert db.execute("SELECT count(*) FROM record").fetchone()[0] > 40
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,7 @@ def test_fills_as_csv_and_parquet_are_the_same(run, tmp_path, capsys):
 
 
 def test_a_killed_run_is_reported_as_such(run, capsys):
-    with sqlite3.connect(run / "journal.sqlite") as db:
+    with closing(sqlite3.connect(run / "journal.sqlite")) as db, db:
         db.execute("DELETE FROM summary")
     assert facts_of(capsys, run)["run"]["exit_code"] is None
     told(capsys, run)
@@ -121,7 +122,7 @@ def test_a_killed_run_is_reported_as_such(run, capsys):
 
 
 def test_a_run_without_fills_says_so(run, capsys):
-    with sqlite3.connect(run / "journal.sqlite") as db:
+    with closing(sqlite3.connect(run / "journal.sqlite")) as db, db:
         db.execute("DELETE FROM record WHERE kind = 12")
         db.execute("UPDATE record SET position = 0")
     sentences = facts_of(capsys, run)["sentences"]

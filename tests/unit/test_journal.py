@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -254,7 +255,7 @@ def test_nothing_flushed_is_lost_to_sigkill(tmp_path: Path) -> None:
     back = read_records(path / "journal.sqlite")
     assert len(back) >= flushed and len(back) % 100 == 0
     assert (back["ts_ns"] == np.arange(len(back))).all()
-    with sqlite3.connect(path / "journal.sqlite") as db:
+    with closing(sqlite3.connect(path / "journal.sqlite")) as db, db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     db.close()
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sqlite3
 import struct
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,7 @@ def test_a_run_that_was_interrupted_is_reproduced_to_where_it_stopped(tmp_path: 
 
 def test_of_a_run_that_was_killed_the_kept_records_are_reproduced(tmp_path: Path) -> None:
     directory = made(tmp_path)
-    with sqlite3.connect(directory / "journal.sqlite") as db:
+    with closing(sqlite3.connect(directory / "journal.sqlite")) as db, db:
         db.execute("DELETE FROM summary")
         db.execute("DELETE FROM run WHERE key LIKE 'stopped%'")
         db.execute("DELETE FROM record WHERE n >= 60")
@@ -170,11 +171,11 @@ def test_of_a_run_that_was_killed_the_kept_records_are_reproduced(tmp_path: Path
 
 def test_a_difference_is_found_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     directory = made(tmp_path)
-    with sqlite3.connect(directory / "journal.sqlite") as db:
+    with closing(sqlite3.connect(directory / "journal.sqlite")) as db, db:
         db.execute("UPDATE record SET tick = tick + 1 WHERE n = 7")
     recorded = Recorded.open(directory)
     assert retrace(recorded).same  # the hash was told when the run ended
-    with sqlite3.connect(directory / "journal.sqlite") as db:
+    with closing(sqlite3.connect(directory / "journal.sqlite")) as db, db:
         db.execute("UPDATE summary SET value = ? WHERE key = 'journal_hash'", ("0" * 64,))
     capsys.readouterr()
     assert replay(directory) == 3
@@ -238,7 +239,7 @@ def test_what_cannot_be_replayed_is_named(tmp_path: Path, broken: str) -> None:
     if broken == "log":
         (directory / "events.mmt").unlink()
     elif broken == "config":
-        with sqlite3.connect(directory / "journal.sqlite") as db:
+        with closing(sqlite3.connect(directory / "journal.sqlite")) as db, db:
             db.execute("DELETE FROM run WHERE key = 'config'")
     elif broken == "cut":
         (directory / "events.mmt").write_bytes(struct.pack("<q", 1))

@@ -231,7 +231,7 @@ class Trader:
     def open(self) -> list[Order]:
         return [order for order in self.orders.values() if order.state != "over"]
 
-    async def until(self, condition, timeout_s: float = 5.0):
+    async def until(self, condition, timeout_s: float = 15.0):
         """Wait for a condition, looked at whenever something came."""
         deadline = asyncio.get_running_loop().time() + timeout_s
         while not (found := condition()):
@@ -244,10 +244,10 @@ class Trader:
                 continue
         return found
 
-    async def over(self, *orders: Order, timeout_s: float = 5.0) -> None:
+    async def over(self, *orders: Order, timeout_s: float = 15.0) -> None:
         await self.until(lambda: all(o.state == "over" for o in orders), timeout_s)
 
-    async def live(self, *orders: Order, timeout_s: float = 5.0) -> None:
+    async def live(self, *orders: Order, timeout_s: float = 15.0) -> None:
         await self.until(lambda: all(o.state == "live" for o in orders), timeout_s)
 
     def size(self, number: int = 0, times: int = 1) -> int:

@@ -9,12 +9,13 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from .counterpart import PREFIX, Counterpart, Dealt
-from .events import ASK, BID
+from .events import ASK, BID, RejectCode
 from .gateway import ClientIds, Gateway, Prepared, Setup
 from .witness import Sent, Witness
 
 CASE_S = 60.0  # one case at most
 RECOVERY_S = 25.0  # after a link was lost
+NEAR_TRIES = 10
 EPOCH = 1 << 20  # above those that counterparts give
 
 T = TypeVar("T")
@@ -118,9 +119,17 @@ class Trial:
         return order
 
     async def near(self, side: int = BID, times: int = 1) -> Sent:
-        """An order that rests where others can reach it."""
-        order = self.witness.place(side, self.venue.resting_tick(side), self.venue.size(times))
-        await self.witness.until(lambda: order.acked, what="an acknowledgement")
+        """An order that rests where others can reach it.
+
+        So near, the market may be there first: one that is refused for it is asked for again, at
+        the price of then.
+        """
+        for _ in range(NEAR_TRIES):
+            order = self.witness.place(side, self.venue.resting_tick(side), self.venue.size(times))
+            await self.witness.until(partial(_known, order), what="an acknowledgement")
+            if order.acked or order.code is not RejectCode.POST_ONLY:
+                break
+        assert order.acked, f"an order near the market was refused: {order.told}"
         return order
 
     async def recovered(self) -> None:

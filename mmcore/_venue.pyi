@@ -46,7 +46,7 @@ PARITY_WHOLE: int
 MEET: int
 
 #: A number as written: a float counts as its shortest decimal.
-Rate: TypeAlias = float | str | Decimal | Fraction
+_Rate: TypeAlias = float | str | Decimal | Fraction
 
 @disjoint_base
 class Venue:
@@ -84,10 +84,10 @@ class Venue:
         queue: str = "risk_averse",
         exponent: float = 1.0,
         fee: str = "value",
-        maker_fee: Rate | None = None,
-        taker_fee: Rate | None = None,
-        tiers: Sequence[tuple[Rate, Rate, Rate]] | None = None,
-        traded: Rate = 0,
+        maker_fee: _Rate | None = None,
+        taker_fee: _Rate | None = None,
+        tiers: Sequence[tuple[_Rate, _Rate, _Rate]] | None = None,
+        traded: _Rate = 0,
         tier_days: int = 30,
         n_slots: int = 160,
         position: int = 0,

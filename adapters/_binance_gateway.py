@@ -44,6 +44,7 @@ from ._binance_requests import Product, Signer
 from ._binance_rest import Rest
 from ._binance_words import OrderNews
 from ._decode import JsonDecoder, Terms
+from ._delivery import Delivery
 from ._own import OwnOrders
 from ._stream import Stream
 
@@ -52,14 +53,13 @@ CLOCK_EVERY_S = 600.0
 CLOCK_NOTICE_NS = 1_000_000_000
 AUDIT_EVERY_S = 10.0
 HELD_MAX = 100_000  # private events that wait for a reading
-QUIET_NS = 10_000_000_000  # the same sentence is not said again before
 FILTERS_EVERY_NS = 60_000_000_000
 DUST_NOTICE = (
     "an order that is not of this run was filled: positions differ from what mmcore counts"
 )
 
 
-class BinanceGateway:
+class BinanceGateway(Delivery):
     """What both products have in common; see `mmcore.gateway.Gateway` for the methods."""
 
     product: ClassVar[Product]
@@ -73,22 +73,17 @@ class BinanceGateway:
     _decoder: JsonDecoder
 
     def __init__(self, setup: Setup, decoder: type[JsonDecoder]) -> None:
-        if setup.keys is not None and setup.ids is None:
-            raise VenueError("keys without client ids", where=setup.venue)
-        self._setup = setup
+        super().__init__(setup)
         self._decoder_type = decoder
         self._rng = Random(setup.seed)
-        self._sink: Sink | None = None
         self._books: Books | None = None
         self._desk: Desk | None = None  # with keys only
         self._entry: Entry | None = None
         self._streams: dict[str, Stream | ClientStream] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._said: dict[str, int] = {}
         self._whole = {"public": False, "private": setup.keys is None}
         self._held: deque[Mapping[str, Any]] | None = deque(maxlen=HELD_MAX)  # None: nothing waits
         self._positions: dict[int, int] = {}  # by instrument, from the fills told
-        self._is_prepared = self._closed = False
+        self._is_prepared = False
 
     # --- before the streams -----------------------------------------------------------------------
 
@@ -390,51 +385,9 @@ class BinanceGateway:
             self._positions[number] += int(row["side"]) * int(row["qty"])
         self._emit(rows)
 
-    def _emit(self, rows: Rows) -> None:
-        if self._sink is not None:
-            self._sink.rows(rows)
-
-    def _say(self, level: Any, text: str) -> None:
-        """A sentence for the user, not the same one again within seconds."""
-        now = self._setup.clock()
-        if self._sink is None or now - self._said.get(text, -QUIET_NS) < QUIET_NS:
-            return
-        if len(self._said) > 1000:
-            self._said.clear()
-        self._said[text] = now
-        self._sink.notice(level, text)
-
-    def _fatal(self, error: MmcoreError) -> None:
-        if self._sink is not None:
-            self._sink.fatal(error)
-
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        if self._closed:
-            coroutine.close()
-            return
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            if not isinstance(error, MmcoreError):
-                defect = MmcoreError(
-                    f"{type(error).__name__}: {error}", where=self._setup.venue,
-                    done="mmcore stops",
-                )  # fmt: skip
-                defect.__cause__ = error
-                error = defect
-            self._fatal(error)
-
     async def close(self) -> None:
         """Close everything; idempotent."""
-        self._closed = True
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._end_tasks()
         for stream in self._streams.values():
             await stream.close()
         if self._is_prepared:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from mmcore.errors import MmcoreError, NetworkError, UsageError, VenueError
+from mmcore.errors import NetworkError, VenueError
 from mmcore.gateway import (
     AccountState,
     Action,
@@ -37,6 +37,7 @@ from ._bybit_private import Private, log_in
 from ._bybit_rest import Rest, understood
 from ._bybit_words import CATEGORIES, CLOCK_CODES, servers
 from ._decode import JsonDecoder, Terms
+from ._delivery import Delivery
 from ._own import OwnOrders
 from ._stream import Heartbeat, Stream
 
@@ -55,13 +56,11 @@ SWEEPS = 20  # looks at what is open before cancel_all gives up
 SWEEP_S = 0.1
 
 
-class BybitGateway:
+class BybitGateway(Delivery):
     """See :class:`mmcore.gateway.Gateway`."""
 
     def __init__(self, setup: Setup, decoder: type[JsonDecoder]) -> None:
-        if setup.keys is not None and setup.ids is None:
-            raise UsageError("a gateway with keys needs ids for its orders")
-        self._setup = setup
+        super().__init__(setup)
         self._decoder_class = decoder
         self._category = CATEGORIES[setup.venue]
         self._servers = servers(setup.environment, setup.base)
@@ -74,17 +73,14 @@ class BybitGateway:
         self._instruments: tuple[Instrument, ...] = ()
         self._since_ms = 0
         self._coins: dict[str, int] = {}  # balances before the first order, quanta
-        self._sink: Sink | None = None
         self._own: OwnOrders | None = None
         self._desk: Desk | None = None
         self._private: Private | None = None
         self._market: Market | None = None
         self._streams: dict[str, Stream] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._stop: asyncio.Future[VenueFault]  # why trading cannot go on; made by start
         self._started = False
         self._told_ns: dict[int | str, int] = {}
-        self._closed = False
 
     # --- before the first stream ------------------------------------------------------------------
 
@@ -325,11 +321,7 @@ class BybitGateway:
 
     async def close(self) -> None:
         """See the protocol."""
-        self._closed = True
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._end_tasks()
         for stream in reversed(self._streams.values()):
             await stream.close()
         await self._rest.close()
@@ -383,25 +375,6 @@ class BybitGateway:
     async def _measure(self) -> None:
         await self._rest.measure_clock()
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is None or self._closed or self._sink is None:
-            return
-        if isinstance(error, VenueError):
-            self._fault(error)
-        elif isinstance(error, MmcoreError):
-            self._sink.fatal(error)
-        else:
-            defect = MmcoreError(f"a task of the Bybit gateway failed: {error!r}")
-            defect.__cause__ = error
-            self._sink.fatal(defect)
-
     def _on_fault(self, fault: VenueFault) -> None:
         """A refusal that concerns more than its order; of each kind one is told in a while."""
         now = self._monotonic()
@@ -411,6 +384,9 @@ class BybitGateway:
         if fault.code in CLOCK_CODES:
             self._spawn(self._measure())
         self._fault(fault)
+
+    def _failed(self, error: VenueError) -> None:
+        self._fault(error)
 
     def _fault(self, error: VenueError) -> None:
         if isinstance(error, VenueFault) and error.action is Action.STOP:

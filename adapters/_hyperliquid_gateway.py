@@ -8,7 +8,7 @@ are read over HTTP before anything is quoted again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,6 @@ from mmcore.gateway import (
     Action,
     Health,
     Prepared,
-    Rows,
     Setup,
     Sink,
     VenueFault,
@@ -32,6 +31,7 @@ from mmcore.instrument import Instrument, UnknownInstrument, find, from_hyperliq
 from mmcore.venue import DecodeError
 
 from ._decode import JsonDecoder, Terms
+from ._delivery import Delivery
 from ._hyperliquid_account import Account
 from ._hyperliquid_books import Books
 from ._hyperliquid_rest import Rest
@@ -48,7 +48,6 @@ SUBSCRIBE_S = 5.0
 STALE_S = 10.0  # without any data
 SILENT_S = 3.0  # without a book of one coin: it comes twice a second
 CLOCK_EVERY_S, QUOTA_EVERY_S = 600.0, 60.0
-QUIET_NS = 10_000_000_000  # the same sentence is not said again before
 SETTLE_NS = 4_000_000_000  # an action is refused three seconds after it was signed
 CLOCK_NOTICE_NS = 1_000_000_000
 MARKET = ("l2Book", "bbo", "trades", "activeAssetCtx")
@@ -56,18 +55,16 @@ PRIVATE = ("orderUpdates", "userFills", "userFundings", "userEvents")
 BEAT = Heartbeat("text", every_s=15.0, answer_s=5.0, text=b'{"method":"ping"}')
 
 
-class HyperliquidGateway:
+class HyperliquidGateway(Delivery):
     """See `mmcore.gateway.Gateway` for the methods."""
 
     def __init__(self, setup: Setup, decoder: type[JsonDecoder]) -> None:
-        if setup.keys is not None and setup.ids is None:
-            raise VenueError("keys without client ids", where=setup.venue)
+        super().__init__(setup)
         if setup.stream == "client":
             raise VenueError(
                 "the library's own sockets never reconnect, so mmcore does not trade on them",
                 where=setup.venue, done="nothing was started", todo='set stream = "own"',
             )  # fmt: skip
-        self._setup = setup
         self._decoder_type = decoder
         self._rng = Random(setup.seed)
         self._rest = Rest(setup)
@@ -76,7 +73,6 @@ class HyperliquidGateway:
             from ._hyperliquid_signer import Signer
 
             self._signer = Signer(setup.keys, mainnet=self._rest.mainnet, now_ms=self._rest.now_ms)
-        self._sink: Sink | None = None
         self._decoder: JsonDecoder | None = None
         self._coins: Coins | None = None
         self._assets: dict[int, int] = {}
@@ -87,9 +83,6 @@ class HyperliquidGateway:
         self._acked = asyncio.Event()
         self._whole = {"market": False, "private": setup.keys is None}
         self._paid: set[tuple[str, int]] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._said: dict[str, int] = {}
-        self._closed = False
 
     # --- before the streams -----------------------------------------------------------------------
 
@@ -467,6 +460,9 @@ class HyperliquidGateway:
             "mmcore counts",
         )
 
+    def _failed(self, error: VenueError) -> None:
+        self._fault(error)
+
     def _fault(self, error: MmcoreError) -> None:
         """A refusal, or an answer that cannot be used: what somebody has to know or do."""
         if isinstance(error, VenueFault) and error.action is Action.STOP:
@@ -474,57 +470,9 @@ class HyperliquidGateway:
         else:
             self._say("warning", str(error))
 
-    # --- to the sink ------------------------------------------------------------------------------
-
-    def _emit(self, rows: Rows) -> None:
-        if self._sink is not None:
-            self._sink.rows(rows)
-
-    def _say(self, level: Any, text: str) -> None:
-        """A sentence for the user, not the same one again within seconds."""
-        now = self._setup.clock()
-        if self._sink is None or now - self._said.get(text, -QUIET_NS) < QUIET_NS:
-            return
-        if len(self._said) > 1000:
-            self._said.clear()
-        self._said[text] = now
-        self._sink.notice(level, text)
-
-    def _fatal(self, error: MmcoreError) -> None:
-        if self._sink is not None:
-            self._sink.fatal(error)
-
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        if self._closed:
-            coroutine.close()
-            return
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is None:
-            return
-        if isinstance(error, VenueError):
-            self._fault(error)
-        elif isinstance(error, MmcoreError):
-            self._fatal(error)
-        else:
-            defect = MmcoreError(
-                f"{type(error).__name__}: {error}", where=self._setup.venue, done="mmcore stops"
-            )
-            defect.__cause__ = error
-            self._fatal(defect)
-
     async def close(self) -> None:
         """Close everything; idempotent."""
-        self._closed = True
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._end_tasks()
         for stream in self._streams.values():
             await stream.close()
         await self._rest.close()

@@ -1,12 +1,15 @@
 """What every test may use: the recorded data, and hypothesis that repeats itself in CI."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
+# What several test files share; here rather than in an ini file, which wheels are tested without.
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 # print_blob: a failure prints the line that reproduces it, whatever machine it happened on.
 settings.register_profile("local", deadline=None, print_blob=True)

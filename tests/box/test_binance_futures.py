@@ -1,20 +1,12 @@
 """USD-M futures in the box, request by request: what Binance answers, with which code."""
 
-import importlib.util
-from pathlib import Path
-
 import orjson
 import pytest
+from binance_rest import Client, Pool, cover, form
 
 from mmcore.box import binance_streams, binance_user, dialects
 
-_spec = importlib.util.spec_from_file_location(
-    "box_binance_rest", Path(__file__).parent / "binance_rest.py"
-)
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-Client, cover, form = _module.Client, _module.cover, _module.form
-POOL = _module.Pool()
+POOL = Pool()
 
 ORDER = "/fapi/v1/order"
 BATCH = "/fapi/v1/batchOrders"

@@ -1,17 +1,9 @@
 """Market data of USD-M futures in the box, request by request."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+from binance_rest import Pool, cover
 
-_spec = importlib.util.spec_from_file_location(
-    "box_binance_rest", Path(__file__).parent / "binance_rest.py"
-)
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-Client, cover, form = _module.Client, _module.cover, _module.form
-POOL = _module.Pool()
+POOL = Pool()
 
 
 @pytest.fixture

@@ -1,21 +1,12 @@
 """Whatever is sent to the Binance dialect, it answers in the venue's form and lives on."""
 
-import importlib.util
-from pathlib import Path
-
 import orjson
 import pytest
+from binance_rest import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmcore.box.binance_sockets import CallSocket, StreamSocket
-
-_spec = importlib.util.spec_from_file_location(
-    "box_binance_rest", Path(__file__).parent / "binance_rest.py"
-)
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-Client = _module.Client
 
 STATUSES = {200, 400, 401, 404, 408, 409, 418, 429}
 NAMES = (

@@ -1,19 +1,10 @@
 """Answers and events have the names and types of the published samples beside the repository."""
 
-import importlib.util
-from pathlib import Path
-
 import orjson
 import pytest
+from binance_rest import Client, cover
 
 from mmcore.box.binance_user import Outlet
-
-_spec = importlib.util.spec_from_file_location(
-    "box_binance_rest", Path(__file__).parent / "binance_rest.py"
-)
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-Client, cover = _module.Client, _module.cover
 
 # Names that samples show for order types, or for account kinds, which the box does not have.
 NOT_HERE = {"activatePrice", "priceRate", "AP", "cr", "code", "msg", "notionalCoef", "modifyId",

@@ -2,22 +2,16 @@
 
 import hashlib
 import hmac
-import importlib.util
 import itertools
 import time
-from pathlib import Path
 
 import aiohttp
 import pytest
+from binance_served import Served
 
 from mmcore.box.faults import Do
 
-_spec = importlib.util.spec_from_file_location(
-    "binance_served", Path(__file__).parent / "binance_served.py"
-)
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-SERVED = _module.Served()
+SERVED = Served()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,12 +4,11 @@ The dialect is called directly: an exception would come out here, not be caught 
 """
 
 import asyncio
-import importlib.util
 import json
 import os
-from pathlib import Path
 from urllib.parse import urlencode
 
+import bybit_client as client
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,12 +19,6 @@ from mmcore.box.bybit_entry import OPERATIONS, Trader
 from mmcore.box.bybit_private import TOPICS, Watcher
 from mmcore.box.bybit_public import Reader
 from mmcore.box.bybit_socket import Line
-
-_spec = importlib.util.spec_from_file_location(
-    "bybit_client", Path(__file__).parent / "bybit_client.py"
-)
-client = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(client)
 
 NAMES = [
     "category", "symbol", "side", "orderType", "qty", "price", "timeInForce", "orderLinkId",

@@ -1,19 +1,12 @@
 """Bybit's REST routes in the box, called without a network."""
 
 import asyncio
-import importlib.util
-from pathlib import Path
 
+import bybit_client as client
 import pytest
 
 from mmcore.box.bybit_limits import RATES
 from mmcore.instrument import from_bybit, known
-
-_spec = importlib.util.spec_from_file_location(
-    "bybit_client", Path(__file__).parent / "bybit_client.py"
-)
-client = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(client)
 
 
 @pytest.fixture

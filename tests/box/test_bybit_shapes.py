@@ -1,20 +1,13 @@
 """What the box says of Bybit has the fields that Bybit's own samples and recordings have."""
 
 import asyncio
-import importlib.util
 import json
-from pathlib import Path
 
+import bybit_client as client
 import pytest
 
 from mmcore.box.bybit_private import Watcher
 from mmcore.box.bybit_socket import Line
-
-_spec = importlib.util.spec_from_file_location(
-    "bybit_client", Path(__file__).parent / "bybit_client.py"
-)
-client = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(client)
 
 
 @pytest.fixture(scope="module")

@@ -1,24 +1,17 @@
 """Bybit's sockets in the box: what is said, to whom, and in which order."""
 
 import asyncio
-import importlib.util
 import json
 from contextlib import asynccontextmanager
 from fractions import Fraction
-from pathlib import Path
 
 import aiohttp
+import bybit_client as client
 import pytest
 
 from mmcore.box.bybit_auth import sign
 from mmcore.box.bybit_book import EVERY_MS
 from mmcore.box.faults import Do, Fault
-
-_spec = importlib.util.spec_from_file_location(
-    "bybit_client", Path(__file__).parent / "bybit_client.py"
-)
-client = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(client)
 
 
 class Peer:

@@ -1,13 +1,8 @@
 """Wallets, fees, positions, margin, funding and liquidation, to the last unit."""
 
-import sys
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from street import GTX, IOC, MIDDLE, ONE, SECOND, START, Street
 
 from mmcore._ledger import Ledger

@@ -1,12 +1,6 @@
 """How orders of accounts meet the market and each other, and what the public sees of it."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from street import FOK, GTC, GTX, IOC, Street
 
 from mmcore.box.orders import Ending, Refusal, RefusalKind, Status

@@ -1,15 +1,10 @@
 """What is refused, what may be changed, and how orders are found again."""
 
-import sys
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from street import FOK, GTC, GTX, IOC, MIDDLE, ONE, SECOND, Street
 
 from mmcore.box import accounts

@@ -1,19 +1,14 @@
 """Every kind of scripted fault, on a dialect of a few lines."""
 
 import asyncio
-import importlib.util
 import time
-from pathlib import Path
 
 import aiohttp
 import pytest
+from plain import plain
 
 from mmcore.box.faults import Do, Fault, Faults
 
-_spec = importlib.util.spec_from_file_location("box_plain", Path(__file__).parent / "plain.py")
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-plain = _module.plain
 WS_END = {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR, aiohttp.WSMsgType.CLOSE}
 LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 

@@ -4,12 +4,12 @@ import asyncio
 import importlib.util
 import io
 import socket
-from pathlib import Path
 
 import aiohttp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain import plain
 from yarl import URL
 
 from mmcore.box import server, sockets
@@ -17,11 +17,6 @@ from mmcore.box.options import Options
 from mmcore.box.serve import ready
 from mmcore.box.server import BODY_MAX, Box, check_host
 from mmcore.errors import UsageError
-
-_spec = importlib.util.spec_from_file_location("box_plain", Path(__file__).parent / "plain.py")
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-plain = _module.plain
 
 
 def run(test, **choices):

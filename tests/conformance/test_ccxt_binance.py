@@ -1,17 +1,11 @@
 """ccxt and ccxt.pro against the box: binanceusdm and binance spot."""
 
 import asyncio
-import importlib.util
-from pathlib import Path
 
+import binance_pointed as pointed
 import ccxt.pro as ccxt
 import pytest
 
-_spec = importlib.util.spec_from_file_location(
-    "binance_pointed", Path(__file__).parent / "binance_pointed.py"
-)
-pointed = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(pointed)
 near, pointed_at = pointed.price_near, pointed.ccxt_client
 SERVED = pointed.Served()
 run = SERVED.run

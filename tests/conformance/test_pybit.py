@@ -1,28 +1,21 @@
 """pybit, unmodified, against the exchange in the box."""
 
-import importlib.util
 import queue
 import time
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from bybit_served import served
 from pybit.exceptions import FailedRequestError, InvalidRequestError
 from pybit.unified_trading import HTTP, WebSocket, WebSocketTrading
-
-_spec = importlib.util.spec_from_file_location(
-    "bybit_served", Path(__file__).parent / "bybit_served.py"
-)
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
 
 WAIT_S = 5.0
 
 
 @pytest.fixture(scope="module")
 def box():
-    with _module.served() as served:
-        yield served
+    with served() as box:
+        yield box
 
 
 def http(box, account=0, **options):
@@ -216,7 +209,7 @@ def test_headers_of_limits(box):
 @pytest.mark.slow
 def test_a_limit_is_waited_for():
     """pybit sleeps until the stamp that it is told, and gets through."""
-    with _module.served(limits_scale=1.0) as box:
+    with served(limits_scale=1.0) as box:
         client = http(box)
         began = time.monotonic()
         for _ in range(7):  # five a second

@@ -1,16 +1,10 @@
 """python-binance against the box: futures and spot, REST, request sockets and streams."""
 
 import asyncio
-import importlib.util
-from pathlib import Path
 
+import binance_pointed as pointed
 import pytest
 
-_spec = importlib.util.spec_from_file_location(
-    "binance_pointed", Path(__file__).parent / "binance_pointed.py"
-)
-pointed = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(pointed)
 listening, near, python_binance, until = (
     pointed.listening, pointed.price_near, pointed.python_binance, pointed.until,
 )  # fmt: skip

@@ -1,18 +1,12 @@
 """What the streams told an account adds up to what REST says in the end, to the last unit."""
 
 import asyncio
-import importlib.util
 import random
 from decimal import Decimal
-from pathlib import Path
 
+import binance_pointed as pointed
 import pytest
 
-_spec = importlib.util.spec_from_file_location(
-    "binance_pointed", Path(__file__).parent / "binance_pointed.py"
-)
-pointed = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(pointed)
 Refused = pointed.BinanceAPIException
 SERVED = pointed.Served()
 

@@ -1,16 +1,7 @@
 """Every bad input gets one clear answer: exit code, place, rule and repair; never a traceback."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
+import bad_inputs
 import pytest
-
-_FILE = Path(__file__).with_name("bad_inputs.py")
-_SPEC = importlib.util.spec_from_file_location("bad_inputs", _FILE)
-bad_inputs = importlib.util.module_from_spec(_SPEC)
-sys.modules["bad_inputs"] = bad_inputs
-_SPEC.loader.exec_module(bad_inputs)
 
 CASES = bad_inputs.cases()
 

@@ -1,15 +1,10 @@
 """Whatever happens on a floor: money and coins are conserved, margin holds, and it repeats."""
 
-import sys
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "box"))
-
 from street import FOK, GTC, GTX, IOC, MIDDLE, ONE, Street
 
 from mmcore.box.orders import NewOrder, Refusal

@@ -1,15 +1,10 @@
 """The floor against a naive one that matches lot by lot, and its stream of changes."""
 
-import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "box"))
-
 from street import FOK, GTC, GTX, IOC, MIDDLE, Street
 
 from mmcore.box.orders import Refusal

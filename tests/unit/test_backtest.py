@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from two_makers import config, journals
 
 from mmcore.backtest import Choices, backtest
 from mmcore.band import BAND, Model, Outcome, banded, interval, model_of
@@ -12,60 +13,7 @@ from mmcore.config import loads
 from mmcore.errors import ConfigError, UsageError
 from mmcore.journal import journal_hash, read_facts, read_records, read_summary
 from mmcore.retrace import Recorded, retrace
-from mmcore.schema import Config
 from mmcore.session import run_config
-
-TEXT = """
-[market]
-seed = {seed}
-speed = {speed}
-[run]
-seconds = {seconds}
-directory = "{folder}"
-[simulation]
-jitter_ms = 1
-queue_model = "{queue}"
-[[instrument]]
-venue = "synthetic"
-symbol = "BTCUSDT"
-[instrument.grid]
-minimum_spread = {spread}
-maximum_spread = {widest}
-final_order_distance = 2
-requote_spreads = 0.3
-depths = {depths}
-[[instrument]]
-venue = "synthetic"
-symbol = "ETHUSDT"
-strategy = "two_sided"
-[instrument.two_sided]
-target_liquidity = 0.5
-half_spread = 0.2
-max_bps_diff = 0.2
-max_absolute_position_size = 10
-"""
-
-
-def config(folder: Path, **changes: object) -> Config:
-    values: dict[str, object] = {
-        "seed": 5,
-        "speed": 0,
-        "seconds": 40,
-        "queue": "risk_averse",
-        "spread": 0.5,
-        "depths": [20],
-        "folder": folder.as_posix(),
-    }
-    return loads(
-        TEXT.format(
-            **{**values, **changes, "widest": 2 * float(str({**values, **changes}["spread"]))}
-        ),
-        str(changes.get("name", "a.toml")),
-    )
-
-
-def journals(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*/journal.sqlite"))
 
 
 def facts(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

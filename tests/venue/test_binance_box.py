@@ -2,14 +2,9 @@
 
 import asyncio
 import logging
-import sys
-from pathlib import Path
 from random import Random
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 from binance_trader import PREFIX, settle, setup_of, trading
 
 from mmcore.box.orders import NewOrder

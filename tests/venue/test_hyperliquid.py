@@ -3,13 +3,11 @@
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytest.importorskip("eth_account", reason="needs the extra `hyperliquid`")
-sys.path.insert(0, str(Path(__file__).parent))
 
 from hyperliquid_trader import (
     PREFIX,

@@ -1,15 +1,12 @@
 """Bad days of the Hyperliquid gateway: lost answers, cut lines, limits, clocks; nothing is lost."""
 
 import asyncio
-import sys
 import time
-from pathlib import Path
 from random import Random
 
 import pytest
 
 pytest.importorskip("eth_account", reason="needs the extra `hyperliquid`")
-sys.path.insert(0, str(Path(__file__).parent))
 
 from hyperliquid_trader import (
     VENUE,

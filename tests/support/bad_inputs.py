@@ -1,6 +1,6 @@
 """Tries everything that a user may get wrong, through the command line.
 
-``python tests/e2e/bad_inputs.py`` runs every case in this process, with ``--processes`` each as a
+``python tests/support/bad_inputs.py`` runs every case in this process, with ``--processes`` each as a
 process of its own; prints what fell short and ``N passed, M failed``; exit status 1 if any failed.
 
 Of every case it is asked: the right exit code, no traceback, at most 2 s, at most 40 lines, and a

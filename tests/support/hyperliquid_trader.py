@@ -1,13 +1,9 @@
 """A trader of a few lines on Hyperliquid of the exchange in the box, for the tests beside it."""
 
 import asyncio
-import sys
 import time
 from contextlib import asynccontextmanager
 from itertools import count
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 import binance_trader
 

@@ -1,21 +1,15 @@
 """python-binance and ccxt, pointed at a box on loopback; nothing else about them is changed."""
 
 import contextlib
-import importlib.util
 import warnings
-from pathlib import Path
+
+from binance_served import Served
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of the client's own imports
     from binance import AsyncClient, BinanceSocketManager
     from binance.exceptions import BinanceAPIException
 
-_spec = importlib.util.spec_from_file_location(
-    "binance_served", Path(__file__).parents[1] / "box" / "binance_served.py"
-)
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-Served = _module.Served
 
 __all__ = ["BinanceAPIException", "Served"]
 

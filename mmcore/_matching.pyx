@@ -120,6 +120,22 @@ cdef void _cross(CVenue* v, int side, int64_t ts_ns) noexcept nogil:
             return
 
 
+cdef void _release(CVenue* v, int64_t ts_ns) noexcept nogil:
+    # Reduce-only orders end with what they were to reduce.  Where orders of several owners meet,
+    # the exchange ends them itself: it knows every account.
+    cdef int i, s
+    cdef VenueOrder* o
+    for s in range(0 if v.rules & RULE_MEET else 2):
+        i = 0
+        while i < v.n[s]:
+            o = &v.orders[v.index[s][i]]
+            if not o.reduce_only or order_wanted(v, o):
+                i += 1
+            else:
+                order_expire(v, o, RJ_LIMIT, ts_ns)
+                order_remove(v, o)
+
+
 cdef void _crossings(CVenue* v, int64_t ts_ns) noexcept nogil:
     # After a whole message: does the touch stand at or beyond own orders?
     if v.n[0] and v.orders[v.index[0][0]].tick >= v.book.ask_tick:
@@ -240,6 +256,8 @@ cdef void venue_after(CVenue* v, const Event* e, int applied, int64_t ts_ns) noe
         _crossings(v, ts_ns)
     elif e.kind == EV_TRADE and e.side:
         _print(v, e, ts_ns)
+    if v.n_reduce:
+        _release(v, ts_ns)
 
 
 cdef bint _concerns(const CVenue* v, const Event* e) noexcept nogil:
@@ -482,6 +500,8 @@ cdef void venue_request(CVenue* v, const Request* r, int64_t ts_ns) noexcept nog
         return
     if r.kind == RQ_PLACE:
         _place(v, r, ts_ns)
+        if v.n_reduce:
+            _release(v, ts_ns)
         return
     o = &v.orders[r.slot] if r.slot < v.n_slots else NULL
     if o == NULL or not o.live or o.generation != r.generation:
@@ -491,3 +511,5 @@ cdef void venue_request(CVenue* v, const Request* r, int64_t ts_ns) noexcept nog
         order_answer(v, EV_CANCELLED, o, ts_ns)
     else:
         _amend(v, o, r, ts_ns)
+        if v.n_reduce:
+            _release(v, ts_ns)

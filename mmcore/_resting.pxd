@@ -71,6 +71,7 @@ cdef struct CVenue:
     CFees fees
     int32_t n_slots
     int32_t n[2]                # resting orders: buys, sells
+    int32_t n_reduce            # of them, those that may only reduce the position
     uint16_t* index[2]          # slots of resting orders, price then time priority
     VenueOrder* orders          # by slot
     uint16_t* marks[2]          # resting orders and taken levels by tick modulo MARKS

@@ -53,6 +53,7 @@ cdef void _insert(CVenue* v, VenueOrder* o) noexcept nogil:
     memmove(index + i + 1, index + i, (v.n[s] - i) * sizeof(uint16_t))
     index[i] = o.slot
     v.n[s] += 1
+    v.n_reduce += o.reduce_only != 0
     v.marks[s][o.tick & (MARKS - 1)] += 1
 
 
@@ -63,6 +64,7 @@ cdef void order_remove(CVenue* v, VenueOrder* o) noexcept nogil:
     while index[i] != o.slot:
         i += 1
     v.n[s] -= 1
+    v.n_reduce -= o.reduce_only != 0
     memmove(index + i, index + i + 1, (v.n[s] - i) * sizeof(uint16_t))
     v.marks[s][o.tick & (MARKS - 1)] -= 1
     o.live = 0

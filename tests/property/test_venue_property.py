@@ -94,12 +94,14 @@ class Stage:
         row["kind"], row["ts_ns"] = kind, self.now
         for field_name, value in zip(names, what[1:], strict=False):
             row[field_name] = value
+        row["reduce_only"] = kind == RequestKind.PLACE and int(row["slot"][0]) in self.reducing
         return row
 
     def done(self, slot: int) -> int:
         return self.filled.get(slot, 0)
 
     filled: dict[int, int] = {}  # noqa: RUF012 - replaced by the tests that amend
+    reducing: frozenset[int] = frozenset()  # slots whose orders may only reduce
 
     def rows(self, what: tuple[object, ...]) -> Rows:
         if what[0] == "trade":
@@ -199,6 +201,30 @@ def test_the_same_events_give_the_same_answers_under_any_rules(
         one, two = (stage.step(what) for stage in both)
         assert one.tobytes() == two.tobytes()
         assert len({(int(r["slot"]), int(r["generation"])) for r in one}) <= len(one)
+
+
+@settings(max_examples=60, deadline=None)
+@given(tapes, st.sets(slots, min_size=1), st.integers(-3, 3), st.integers(0, sum(RULES.values())))
+def test_a_reduce_only_order_rests_only_while_it_reduces(
+    tape: list[tuple[object, ...]], reducing: set[int], lots: int, rules: int
+) -> None:
+    stage = Stage(Venue(spec(), rules=rules, position=lots * LOT))
+    stage.reducing = frozenset(reducing)
+    venue = stage.venue
+    for what in tape:
+        before = {int(row["slot"]): row for row in venue.orders()}
+        position = venue.position
+        answers = stage.step(what)
+        for row in venue.orders():
+            assert int(row["slot"]) not in reducing or venue.position * int(row["side"]) < 0
+        over = answers[(answers["kind"] == Kind.EXPIRED) | (answers["kind"] == Kind.CANCELLED)]
+        ended = [int(slot) for slot in over["slot"]] + [
+            int(row["slot"]) for row in fills(answers) if row["flags"] & Flag.LAST
+        ]
+        gone = set(before) - {int(row["slot"]) for row in venue.orders()}
+        assert gone <= set(ended), "an order that goes is told of"
+        if position == venue.position and what[0] in ("depth", "trade"):
+            assert not gone & reducing or len(fills(answers))
 
 
 # ---- a naive model of the default rules

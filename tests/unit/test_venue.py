@@ -503,8 +503,8 @@ def test_reduce_only_never_opens() -> None:
     m.place(2, BID, 1001, 300, IOC)
     assert m.place(3, ASK, 1003, 500, reduce_only=1) == [("ack", 3, 1003, 300)]
     m.place(4, ASK, 999, 250, IOC)
-    assert m.buy(1004, 1000) == [("made", 3, 1003, 50)]
-    assert m.buy(1004, 1000) == [("expired limit", 3, 1003, 250)]
+    assert m.buy(1004, 1000) == [("made", 3, 1003, 50), ("expired limit", 3, 1003, 250)]
+    assert m.left() == {}
     assert m.venue.position == 0
 
 

@@ -104,10 +104,25 @@ def test_a_reduce_only_order_amended_through_the_touch_takes_what_is_held(bits: 
     assert m.venue.position == 0
 
 
-def test_a_reduce_only_order_amended_when_nothing_is_held_expires() -> None:
+@BOTH_RULES
+def test_a_reduce_only_order_expires_with_what_it_was_to_reduce(bits: int) -> None:
+    m = Market(bits=bits)
+    m.place(1, BID, 1001, 300, IOC)
+    m.place(2, ASK, 1003, 300, GTC, reduce_only=1)
+    m.place(4, ASK, 1003, 300, GTC)
+    told = m.place(3, ASK, 999, 300, IOC)
+    assert told[-1] == ("expired limit", 2, 1003, 300), "at once, not when something reaches it"
+    assert sum(answer[3] for answer in told if answer[0] == "took") == 300
+    assert m.left() == {4: 300}, "what may open stays"
+    assert m.amend(2, 1004, 300) == [("reject unknown_order", 2, 1004, 300)]
+
+
+def test_a_position_that_turns_ends_the_orders_that_were_to_close_it() -> None:
     m = Market()
     m.place(1, BID, 1001, 300, IOC)
     m.place(2, ASK, 1003, 300, GTC, reduce_only=1)
-    m.place(3, ASK, 999, 300, IOC)
-    assert m.amend(2, 1004, 300) == [("expired limit", 2, 1004, 300)]
+    m.place(3, ASK, 1002, 500, GTC)
+    told = m.buy(1004, 1000)
+    assert told == [("made", 3, 1002, 500), ("expired limit", 2, 1003, 300)]
+    assert m.venue.position == -200
     assert m.left() == {}

@@ -16,6 +16,7 @@ killed is whole up to the last of them.
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -25,11 +26,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 import orjson
-import zstandard
 
 from .errors import DataError
 from .events import ContractKind
 from .instrument import Instrument
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 MARK = b'{"mmcore":'  # how every line begins that no venue wrote
 HEADER_MARK = MARK + b'"recording",'
@@ -78,7 +83,6 @@ class _Series:
         self._hour = -1
         self._last_ns = 0
         self._file: BinaryIO | None = None
-        self._packer = zstandard.ZstdCompressor(level=LEVEL)
 
     def add(self, ts_local_ns: int, frame: bytes) -> int:
         """Take one frame; the bytes written because of it.  Raises OSError."""
@@ -112,7 +116,7 @@ class _Series:
         """
         if not self._lines or self._file is None:
             return 0
-        packed = self._packer.compress(b"".join(self._lines))
+        packed = zstd.compress(b"".join(self._lines), LEVEL)
         before, view = self._file.tell(), memoryview(packed)
         try:
             while view:

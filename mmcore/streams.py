@@ -8,13 +8,12 @@ the next snapshot.
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
-
-import zstandard
 
 from ._intake import Intake
 from .errors import DataError
@@ -22,6 +21,11 @@ from .instrument import Instrument
 from .raw_tape import LINK_DOWN, MARK
 from .recording import heads_of
 from .venue import DecodeError, Decoder, Rows, SymbolError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 CHUNK_BYTES = 1 << 18  # read from the file at once
 PROBLEMS_KEPT = 100  # of them all; the rest are counted
@@ -80,10 +84,6 @@ def _gzip() -> _Inflater:
     return zlib.decompressobj(GZIP_WBITS)
 
 
-def _zstandard() -> _Inflater:
-    return zstandard.ZstdDecompressor().decompressobj()
-
-
 class Text:
     """A file's text in chunks: plain, gzip or zstandard, told apart by its first bytes.
 
@@ -101,7 +101,7 @@ class Text:
         if magic[:2] == b"\x1f\x8b":
             self._packing = _gzip
         elif magic == b"\x28\xb5\x2f\xfd":
-            self._packing = _zstandard
+            self._packing = zstd.ZstdDecompressor
         self._inflater: _Inflater | None = None  # of the member being read
         self._packed = b""
 
@@ -128,7 +128,7 @@ class Text:
     def _inflate(self, packed: bytes, inflater: _Inflater) -> bytes:
         try:
             text = inflater.decompress(packed)
-        except (zlib.error, zstandard.ZstdError) as error:
+        except (zlib.error, zstd.ZstdError) as error:
             self.fault = f"the compressed file is damaged ({error})"
             return b""
         self._packed = inflater.unused_data if inflater.eof else b""

@@ -1,7 +1,8 @@
 """Tries everything that a user may get wrong, through the command line.
 
-``python tests/support/bad_inputs.py`` runs every case in this process, with ``--processes`` each as a
-process of its own; prints what fell short and ``N passed, M failed``; exit status 1 if any failed.
+``python tests/support/bad_inputs.py`` runs every case in this process, with ``--processes`` each
+as a process of its own; prints what fell short and ``N passed, M failed``; exit status 1 if any
+failed.
 
 Of every case it is asked: the right exit code, no traceback, at most 2 s, at most 40 lines, and a
 message that names what the case says it must (place, key, rule, repair).

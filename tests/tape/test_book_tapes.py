@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
-import zstandard
+from zst import zstd
 
 from mmcore._book import Book
 from mmcore.events import ASK, BID, EVENT, LEVEL, Flag, Kind, Status, rows_of
@@ -95,7 +95,7 @@ def bybit(path):
     """Messages of every book in a capture, by connection and topic; 8 decimals everywhere."""
     books = {}
     with path.open("rb") as file:
-        for line in io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file)):
+        for line in io.TextIOWrapper(zstd.open(file)):
             record = json.loads(line)
             data = record.get("data")
             if not isinstance(data, str) or '"orderbook.' not in data:

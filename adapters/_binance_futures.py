@@ -19,10 +19,12 @@ from ._binance_faults import LISTEN_KEY_GONE
 from ._binance_gateway import BinanceGateway
 from ._binance_requests import FUTURES, WEIGHT
 from ._binance_words import futures_event, signed_qty
+from ._dead_man import DeadMan
 from ._decode import JsonDecoder, Terms
 
 KEEP_ALIVE_S = 25 * 60.0
 COMPARE_S = 0.5
+COUNTDOWN_WEIGHT = 10
 SILENT_S = 30.0  # without any frame at all; depth alone is looked after sooner
 
 
@@ -62,6 +64,28 @@ class FuturesGateway(BinanceGateway):
         self._open(
             "private", self._private_url, lambda manager: manager.futures_user_socket(),
             on_frame=self._private_frame, on_up=self._futures_up, on_down=self._private_down,
+        )  # fmt: skip
+
+    async def _arm(self) -> None:
+        window_s = self._setup.dead_man_s
+        if window_s:
+            self._switch = DeadMan(
+                window_s, window_s / 3, self._count_down, "every order on these symbols", self._say
+            )
+            await self._switch.arm()
+            self._spawn(self._switch.keep())
+
+    async def _count_down(self, seconds: float) -> None:
+        """Have the venue cancel every order on our symbols after so long; 0: no more."""
+        data = {"countdownTime": str(round(seconds * 1000))}
+        await asyncio.gather(
+            *(
+                self._rest.send(
+                    "post", "countdownCancelAll", {WEIGHT: COUNTDOWN_WEIGHT}, cancel=True,
+                    data={"symbol": item.symbol, **data},
+                )
+                for item in self._items
+            )
         )  # fmt: skip
 
     async def _private_url(self) -> str:

@@ -43,6 +43,7 @@ from ._binance_entry import BEAT, Entry
 from ._binance_requests import Product, Signer
 from ._binance_rest import Rest
 from ._binance_words import OrderNews
+from ._dead_man import NONE_HERE, DeadMan
 from ._decode import JsonDecoder, Terms
 from ._delivery import Delivery
 from ._own import OwnOrders
@@ -84,6 +85,7 @@ class BinanceGateway(Delivery):
         self._held: deque[Mapping[str, Any]] | None = deque(maxlen=HELD_MAX)  # None: nothing waits
         self._positions: dict[int, int] = {}  # by instrument, from the fills told
         self._is_prepared = False
+        self._switch: DeadMan | None = None
 
     # --- before the streams -----------------------------------------------------------------------
 
@@ -163,6 +165,7 @@ class BinanceGateway(Delivery):
         if self._desk is not None:
             self._open_private()
             await self._wait_up()
+            await self._arm()
             self._spawn(self._desk.resolve())
             self._spawn(self._audit(self._desk))
         self._open_public()
@@ -174,6 +177,11 @@ class BinanceGateway(Delivery):
             )  # fmt: skip
         self._spawn(self._books.watch())
         self._spawn(self._keep_alive())
+
+    async def _arm(self) -> None:
+        """Set the dead man's switch before the first order; spot has none."""
+        if self._setup.dead_man_s:
+            self._say("info", NONE_HERE)
 
     async def _wait_up(self) -> None:
         for stream in self._streams.values():
@@ -388,6 +396,8 @@ class BinanceGateway(Delivery):
     async def close(self) -> None:
         """Close everything; idempotent."""
         await self._end_tasks()
+        if self._switch is not None and self._desk is not None and not self._desk.own.live:
+            await self._switch.disarm()
         for stream in self._streams.values():
             await stream.close()
         if self._is_prepared:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,7 @@ from ._bybit_market import Market
 from ._bybit_private import Private, log_in
 from ._bybit_rest import Rest, understood
 from ._bybit_words import CATEGORIES, CLOCK_CODES, servers
+from ._dead_man import DeadMan
 from ._decode import JsonDecoder, Terms
 from ._delivery import Delivery
 from ._own import OwnOrders
@@ -54,6 +55,20 @@ QUIET_NS = 1_000_000_000
 READINGS = 5  # of the account, until nothing is filled meanwhile
 SWEEPS = 20  # looks at what is open before cancel_all gives up
 SWEEP_S = 0.1
+
+
+class _Product(NamedTuple):
+    """What the dead man's switch calls a category, where it listens, and what it cancels."""
+
+    product: str
+    topic: str
+    whose: str
+
+
+DCP = {
+    "linear": _Product("DERIVATIVES", "dcp.future", "every derivatives order of the account"),
+    "spot": _Product("SPOT", "dcp.spot", "every spot order of the account"),
+}
 
 
 class BybitGateway(Delivery):
@@ -81,6 +96,8 @@ class BybitGateway(Delivery):
         self._stop: asyncio.Future[VenueFault]  # why trading cannot go on; made by start
         self._started = False
         self._told_ns: dict[int | str, int] = {}
+        self._switch: DeadMan | None = None
+        self._window = 0  # of the switch, as the account has it since this start, s
 
     # --- before the first stream ------------------------------------------------------------------
 
@@ -184,6 +201,9 @@ class BybitGateway(Delivery):
             emit=sink.rows, raw=sink.raw, notice=self._warn, clock=self._clock,
             since_ms=self._since_ms, logs_in=self._setup.stream == "own",
         )  # fmt: skip
+        if self._setup.dead_man_s:
+            window_s, whose = self._setup.dead_man_s, DCP[self._category].whose
+            self._switch = DeadMan(window_s, window_s, self._disconnected, whose, self._note)
         private = self._private
         self._stream(
             "private", "private", private.on_frame, self._private_up, self._private_down,
@@ -245,6 +265,8 @@ class BybitGateway(Delivery):
         except VenueFault as fault:
             self._on_fault(fault)
             raise
+        if self._switch is not None:
+            await self._switch.arm()
         self._market.renew()
 
     def _private_down(self, why: str) -> None:
@@ -254,6 +276,19 @@ class BybitGateway(Delivery):
         self._private.on_down(why)
         self._market.open = False
         self._market.stale()
+
+    async def _disconnected(self, seconds: float) -> None:
+        """Have the venue cancel every order of the product once this connection, and every other
+        that reads the topic, has been away for so long.  Nothing here renews it: being there does.
+        """
+        assert self._private is not None
+        product, topic = DCP[self._category].product, DCP[self._category].topic
+        window = round(seconds)
+        if window != self._window:
+            http = self._rest.http
+            await self._rest.ask(http.set_dcp, pool="setup", product=product, timeWindow=window)
+            self._window = window
+        await self._private.subscribe(self._streams["private"], [topic])
 
     async def _trade_up(self, stream: Stream) -> None:
         assert self._desk is not None

@@ -7,13 +7,14 @@ in any case, open orders and executions are read over REST; executions are told 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import orjson
 
+from mmcore.errors import VenueError
 from mmcore.events import EVENT, Flag, Kind, PaidCode
 from mmcore.gateway import Rows, VenueOrder
 from mmcore.venue import DecodeError
@@ -116,13 +117,17 @@ class Private:
             await log_in(stream, self.pending, self._rest)
         category = self._account.category
         topics = [f"order.{category}", f"execution.{category}"]
-        for number, args in enumerate((topics, ["wallet"])):
-            key = f"s{number}"
-            frame = orjson.dumps({"op": "subscribe", "req_id": key, "args": args})
-            answer = await self.pending.ask(key, partial(stream.send, frame), "subscription")
-            if answer.get("success") is not True:
-                raise ConnectionError(f"subscription refused: {answer.get('ret_msg')}")
+        for args in (topics, ["wallet"]):
+            await self.subscribe(stream, args)
         await self.refill()
+
+    async def subscribe(self, stream: Stream, topics: Sequence[str]) -> None:
+        """Ask for topics, and wait for the answer.  Raises VenueError where it is no."""
+        key = f"s {topics[0]}"
+        frame = orjson.dumps({"op": "subscribe", "req_id": key, "args": topics})
+        answer = await self.pending.ask(key, partial(stream.send, frame), "subscription")
+        if answer.get("success") is not True:
+            raise VenueError(f"subscription refused: {answer.get('ret_msg')}", where="bybit")
 
     def on_down(self, why: str) -> None:
         """Whoever waits for an answer is told; fills wait for the next reading."""

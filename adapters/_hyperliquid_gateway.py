@@ -30,6 +30,7 @@ from mmcore.gateway import (
 from mmcore.instrument import Instrument, UnknownInstrument, find, from_hyperliquid, with_fees
 from mmcore.venue import DecodeError
 
+from ._dead_man import DeadMan
 from ._decode import JsonDecoder, Terms
 from ._delivery import Delivery
 from ._hyperliquid_account import Account
@@ -83,6 +84,7 @@ class HyperliquidGateway(Delivery):
         self._acked = asyncio.Event()
         self._whole = {"market": False, "private": setup.keys is None}
         self._paid: set[tuple[str, int]] = set()
+        self._switch: DeadMan | None = None
 
     # --- before the streams -----------------------------------------------------------------------
 
@@ -243,18 +245,20 @@ class HyperliquidGateway(Delivery):
         """Open the streams; see `Gateway.start`."""
         assert self._decoder is not None, "prepare() comes first"
         self._sink = sink
+        setup = self._setup
         self._books = Books(
             self._decoder, emit=self._emit, notice=lambda text: self._say("warning", text)
         )
         if self._desk is not None:
             self._open("private", stale_s=0.0)
             await self._wait_up("private")
+            await self._arm(setup.dead_man_s)
             self._spawn(self._desk.resolve())
         self._open("market", stale_s=STALE_S)
         await self._wait_up("market")
         if not await self._books.whole(START_S):
             raise NetworkError(
-                f"no book within {START_S:g} s", where=self._setup.venue,
+                f"no book within {START_S:g} s", where=setup.venue,
                 todo="look at the network, and at Hyperliquid's status page",
             )  # fmt: skip
         self._spawn(self._keep())
@@ -434,15 +438,31 @@ class HyperliquidGateway(Delivery):
         assert self._desk is not None, "a gateway without keys has no orders"
         return await self._desk.cancel_all()
 
-    async def schedule_cancel(self, after_s: float | None) -> None:
-        """Have the venue cancel every order of the account after so long, at least 5 s; None: no
+    async def _arm(self, window_s: float) -> None:
+        """Set the dead man's switch before the first order."""
+        if window_s:
+            # Each renewal is one of the requests that an account has: not more than needed.
+            self._switch = DeadMan(
+                window_s, window_s / 2, self.schedule_cancel, "every order of the account",
+                self._say,
+            )  # fmt: skip
+            await self._switch.arm()
+            self._spawn(self._switch.keep())
+
+    async def schedule_cancel(self, after_s: float) -> None:
+        """Have the venue cancel every order of the account after so long, at least 5 s; 0: no
         more.  Raises VenueError where it refuses: it allows ten such cancels a day."""
         from ._hyperliquid_signer import schedule_action
 
         assert self._signer is not None, "a gateway without keys has no orders"
-        at_ms = None if after_s is None else self._rest.now_ms() + round(after_s * 1000)
+        at_ms = self._rest.now_ms() + round(after_s * 1000) if after_s else None
+        self._rest.quota.take(1, True)
         payload = self._signer.payload(schedule_action(at_ms))
-        error = items_of(await self._rest.act(payload, 1, cancel=True), 1)[0].error
+        answer = await self._rest.act(payload, 1, cancel=True)
+        try:
+            error = items_of(answer, 1)[0].error
+        except DecodeError as unread:
+            error = f"an answer that cannot be read ({unread})"
         if error:
             raise VenueError(f"the scheduled cancel was refused: {error}", where=self._setup.venue)
 
@@ -473,6 +493,8 @@ class HyperliquidGateway(Delivery):
     async def close(self) -> None:
         """Close everything; idempotent."""
         await self._end_tasks()
+        if self._switch is not None and self._desk is not None and not self._desk.own.live:
+            await self._switch.disarm()
         for stream in self._streams.values():
             await stream.close()
         await self._rest.close()

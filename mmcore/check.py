@@ -159,6 +159,7 @@ def _place(config: Config) -> Iterator[Finding]:
     elif where == "loopback":
         text = "orders go to the exchange in the box, which the run starts and stops; no keys"
         yield Finding("ok", about, text)
+        yield _switch(config)
     else:
         yield Finding("note", about, f"orders go to the {where}: run it with --live")
         for venue in dict.fromkeys(item.venue for item in config.instruments):
@@ -168,6 +169,24 @@ def _place(config: Config) -> Iterator[Finding]:
                 yield Finding("note", about, f"{venue}: {error.what}", error.todo)
             else:
                 yield Finding("ok", about, f"{venue}: keys are there, written as they should be")
+        yield _switch(config)
+
+
+def _switch(config: Config) -> Finding:
+    """What becomes of orders when mmcore dies."""
+    window_s = config.live.dead_man_seconds
+    if not window_s:
+        text = "dead_man_seconds = 0: if mmcore dies, its orders stay at the venue"
+        return Finding("note", "venue", text, "set dead_man_seconds, 30 for instance")
+    text = (
+        f"{window_s:g} s after mmcore falls silent, the venue cancels every order there, also "
+        "those of others"
+    )
+    venues = {item.venue for item in config.instruments}
+    gaps = ["Binance spot has no such switch"] if "binance-spot" in venues else []
+    if config.environment != "loopback" and venues & {"bybit-linear", "bybit-spot"}:
+        gaps.append("Bybit has it for institutional accounts only")
+    return Finding("note" if gaps else "ok", "venue", "; ".join([text, *gaps]))
 
 
 Statement = tuple[str, str, str]

@@ -195,6 +195,7 @@ def _setup(
         order_entry=config.live.order_entry,
         clock=clock,
         seed=config.market.seed,
+        dead_man_s=config.live.dead_man_seconds,
     )
 
 

@@ -24,6 +24,7 @@ from .symbols import CONNECTED_VENUES, SYMBOLS
 
 DEPTHS_MAX = 8  # depths that the signals keep
 BPS = 10_000.0
+DEAD_MAN_LEAST_S = 10
 LOOPBACK_PLACE = re.compile(r"(?:127\.0\.0\.1|localhost):\d{1,5}")
 
 LIVE_REFUSED = (
@@ -155,6 +156,13 @@ def _live(config: Config, data: dict[str, Any]) -> Iterator[Contradiction]:
             "read only where the run starts the exchange in the box itself",
             "remove faults",
             (environment, ("live", "box")),
+        )
+    if 0 < config.live.dead_man_seconds < DEAD_MAN_LEAST_S:
+        yield Contradiction(
+            ("live", "dead_man_seconds"),
+            f"too short to be renewed in time at every venue: at least {DEAD_MAN_LEAST_S}, or 0 "
+            "for no switch",
+            f"dead_man_seconds = {DEAD_MAN_LEAST_S}",
         )
     if config.live.keys_file is not None and (
         config.mode == "paper" or (config.live.environment == "loopback" and not config.live.box)

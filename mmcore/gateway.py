@@ -123,7 +123,8 @@ class Setup:
     else "".  keys: None for public data only.  ids: needed with keys.  leverage: of each symbol,
     None to leave it as it is.  stream: "own", the house's supervised sockets; "client", those of
     the vendor's library.  order_entry: "socket" where the venue has it, or "rest".  clock: receive
-    time in ns.  seed: of the jitter of back-offs.
+    time in ns.  seed: of the jitter of back-offs.  dead_man_s: of silence, after which the venue is
+    to cancel every order there, where it has a switch for that; 0 for none.
     """
 
     venue: str
@@ -138,6 +139,7 @@ class Setup:
     order_entry: Literal["socket", "rest"] = "socket"
     clock: Callable[[], int]
     seed: int = 0
+    dead_man_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,6 +103,15 @@ class LiveConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         float,
         Key("s", "between two comparisons with the venue's own account", least=1, most=3600),
     ] = 30.0
+    dead_man_seconds: Annotated[
+        float,
+        Key(
+            "s",
+            "of silence, 10 at least, after which the venue cancels all orders there; 0: never",
+            least=0,
+            most=300,
+        ),
+    ] = 30.0
 
 
 class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

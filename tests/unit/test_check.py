@@ -113,6 +113,23 @@ def test_check_for_machines(tmp_path, capsys):
     assert answer["ok"] and answer["next"] and answer["findings"] and answer["ladders"]
 
 
+@pytest.mark.parametrize(
+    ("venue", "window_s", "words"),
+    [
+        ("binance-usdm", 30, "30 s after mmcore falls silent, the venue cancels every order"),
+        ("binance-spot", 20, "Binance spot has no such switch"),
+        ("bybit-linear", 0, "its orders stay at the venue"),
+    ],
+)
+def test_what_becomes_of_orders_when_mmcore_dies(venue, window_s, words):
+    text = (
+        'mode = "live"\n[live]\nenvironment = "loopback"\n'
+        f"dead_man_seconds = {window_s}\n[[instrument]]\n"
+        f'venue = "{venue}"\nsymbol = "BTCUSDT"\n'
+    )
+    assert words in report_of(text).text()
+
+
 def test_colours_are_for_terminals_only():
     report = report_of(SMALL)
     assert "\033[32m" in report.text(color=True)

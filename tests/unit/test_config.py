@@ -213,6 +213,10 @@ ONE_FAULT = [
         + LIVE,
         2, "faults", '"f"', "starts the exchange", "remove",
     ),
+    (
+        'mode = "live"\nlive = { environment = "loopback", dead_man_seconds = 3 }\n' + LIVE,
+        2, "dead_man_seconds", "3", "at least 10", "dead_man_seconds = 10",
+    ),
     ("live = { audit_seconds = 5 }\n" + LIVE, 1, "live", "{", "read only with", "remove"),
     (
         'market = { source = "venue", speed = 9 }\n' + LIVE,

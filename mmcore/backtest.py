@@ -41,7 +41,7 @@ from .progress import (
 from .retrace import Recorded
 from .run import Ending, Run
 from .schema import Config
-from .session import Output, conclude, keep, open_journal, summarise
+from .session import Output, conclude, keep, open_journal, report_step, summarise
 
 
 class Choices:
@@ -127,7 +127,7 @@ async def _session(
     config = flat[0]
     seconds = config.run.seconds if choices.seconds is None else choices.seconds
     async with desk_of(flat, choices.title, seconds) as desk:
-        books = _Books(desk, groups, choices.title)
+        books = _Books(desk, groups, choices.title, choices.report)
         handler = logs.open_log(choices.level, None)
         output = Output()
         quiet = choices.json or choices.level > logging.INFO
@@ -184,9 +184,12 @@ class Result:
 class _Books:
     """The run directories of a pass: one for every configuration, none for models of a band."""
 
-    def __init__(self, desk: PassDesk, groups: Sequence[Sequence[Config]], title: str) -> None:
+    def __init__(
+        self, desk: PassDesk, groups: Sequence[Sequence[Config]], title: str, page: str | None
+    ) -> None:
         self._desk = desk
         self._title = title
+        self._page = page
         self._groups = groups
         starts = [sum(map(len, groups[:i])) - 1 for i in range(len(groups))]
         self._lanes: list[Lane | None] = [None, *(desk.lanes[i] for i in starts[1:])]
@@ -240,7 +243,11 @@ class _Books:
         self, i: int, run: Run, ending: Ending, shot: Snapshot, require_fills: bool
     ) -> Summary:
         journal, directory, lane = self._journals[i], self._directories[i], self._lanes[i]
-        step = f"python -m mmcore replay {quote(str(directory.path))}"
+        config = self._groups[i][0]
+        step = report_step(directory.path, config, self._page)
+        if not step and config.run.event_log:
+            step = f"python -m mmcore replay {quote(str(directory.path))}"
+        step = step or f"python -m mmcore check {quote(config.path)} says in words what it means"
         if lane is None:
             conclude(run, journal, ending, require_fills)
             return summarise(run, journal, ending, directory.path, step)

@@ -30,7 +30,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ConfigError
+from .errors import ConfigError, DataError
 from .events import RECORD
 
 JOURNAL_NAME = "journal.sqlite"
@@ -397,15 +397,25 @@ def journal_hash(path: Path) -> str:
 
 
 class _Opened:
-    """A journal opened for reading and closed again (sqlite3's own `with` only commits)."""
+    """A journal opened for reading and closed again (sqlite3's own `with` only commits).
+
+    What SQLite cannot read leaves as a DataError.
+    """
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise FileNotFoundError(f"there is no journal at {path}")
+        self._path = path
         self._db = sqlite3.connect(path)
 
     def __enter__(self) -> sqlite3.Connection:
         return self._db
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._db.close()
+        if isinstance(error, sqlite3.DatabaseError):
+            raise DataError(
+                f"the journal cannot be read ({error})",
+                file=self._path,
+                todo="take a whole copy of the run directory, in a folder that can be written",
+            ) from error

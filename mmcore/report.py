@@ -32,10 +32,12 @@ from .metrics import (
     order_figures,
     risk_of,
 )
-from .traded import REQUESTS, Traded, Trading, read_run, seconds_by_status
+from .traded import REQUESTS, Traded, Trading, quotes_of, read_run, seconds_by_status
 from .words import sentences
 
 OWN_SHARE_WARNED = 0.05  # of the market's volume; beyond it the market would not have stood still
+UNLOGGED_NS = 60_000_000_000  # fills may follow the market's end: positions are closed then
+QUOTES_SEEN = 4096  # instants at which own quotes are looked at
 FILL_COLUMNS = (
     "time_ns", "seen_ns", "name", "venue", "symbol", "trader", "side", "level", "maker", "price",
     "quantity", "value", "fee", "currency", "position", "mid_before", "imbalance", "rested_s",
@@ -121,7 +123,15 @@ def _run_facts(run: Traded) -> dict[str, Any]:
     facts = {name: run.facts.get(name) for name in kept}
     ended = ("cause", "exit_code", "journal_hash", "market_s", "wall_s", "events")
     facts |= {name: run.summary.get(name) for name in ended}
-    return {"directory": str(run.directory), "title": _title(run.directory), **facts}
+    place = {"directory": str(run.directory), "title": _title(run.directory)}
+    late_ns = max(_last_ns(each) - each.path.end_ns for each in run.tradings)
+    unlogged_s = late_ns / 1e9 if late_ns > UNLOGGED_NS else 0.0
+    return {**place, **facts, "unseen": list(run.unseen), "unlogged_s": unlogged_s}
+
+
+def _last_ns(trading: Trading) -> int:
+    fills = trading.fills["ts_ns"]
+    return int(fills[-1]) if len(fills) else 0
 
 
 def _title(directory: Path) -> str:
@@ -191,6 +201,7 @@ def _instrument_facts(measured: Measured) -> dict[str, Any]:
         "net_bps_of_turnover": 1e4 * net / turnover if turnover else None,
         "fills": _fill_facts(trading),
         "orders": _order_facts(trading),
+        "quoting": _quoting_facts(trading),
         "inventory": _inventory_facts(trading),
         "markouts": [_curve_facts(curve, scale.tick) for curve in measured.curves],
         "market": _market_facts(trading),
@@ -247,6 +258,20 @@ def _order_facts(trading: Trading) -> dict[str, Any]:
         "refusals": dict(reasons),
         "levels": levels,
     }
+
+
+def _quoting_facts(trading: Trading) -> dict[str, Any]:
+    """Shares of the time with an own quote in the book, and how far the nearer one stood."""
+    path = trading.path
+    grid = np.linspace(path.ts_ns[0], path.end_ns, QUOTES_SEEN).astype(np.int64)
+    bid, ask = quotes_of(trading, grid)
+    mid = path.mid[path.at(grid)]
+    near = np.fmin(mid - bid, ask - mid)
+    known = np.isfinite(near)
+    bps = float(np.median(near[known] / mid[known])) * 1e4 if known.any() else None
+    has = np.isfinite(bid), np.isfinite(ask)
+    shares = {"bid": has[0], "ask": has[1], "both": has[0] & has[1]}
+    return {**{name: float(seen.mean()) for name, seen in shares.items()}, "distance_bps": bps}
 
 
 def _inventory_facts(trading: Trading) -> dict[str, Any]:

@@ -135,7 +135,7 @@ async def _session(config: "Config", options: _Options, keys: "dict[str, Keys]")
                 ending = await run.until_end()
                 journal.describe({"stopped_ns": desk.stopped_ns, "stopped_row": desk.stopped_row})
                 conclude(run, journal, ending, options.require_fills)
-                next_step = options.next_step or _next_step(ending, config)
+                next_step = _next_step(ending, config, options, directory.path)
                 summary = summarise(run, journal, ending, directory.path, next_step)
             except BaseException:
                 display.close(None)
@@ -382,10 +382,24 @@ def keep(
     )
 
 
-def _next_step(ending: "Ending", config: "Config") -> str:
+def report_step(directory: Path, config: "Config", page: str | None) -> str:
+    """The command that reports a run; empty where it has been, or kept nothing to report.
+
+    page: where the page of the run has just been written.
+    """
+    kept = config.run.event_log and (config.run.journal or config.mode == "live")
+    return f"python -m mmcore report {quote(str(directory))}" if kept and page is None else ""
+
+
+def _next_step(ending: "Ending", config: "Config", options: _Options, directory: Path) -> str:
     check, again = (f"python -m mmcore {word} {quote(config.path)}" for word in ("check", "run"))
+    report = report_step(directory, config, options.report)
+    if options.next_step:
+        return f"{report}; then {options.next_step}" if report else options.next_step
     if ending.warning:
         return f"{check} says how far its orders stand from the market"
+    if ending.exit_code in (ExitCode.OK, ExitCode.INTERRUPTED) and report:
+        return f"{report} says where that came from"
     if ending.exit_code == ExitCode.OK:
         return f"{check} says in words what it means"
     if ending.exit_code == ExitCode.INTERRUPTED:

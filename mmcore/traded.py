@@ -114,46 +114,60 @@ class Trading:
 
 @dataclass(frozen=True)
 class Traded:
-    """A run directory.  facts: table ``run`` of its journal; summary: of the whole run."""
+    """A run directory.  facts: table ``run`` of its journal; summary: of the whole run.
+
+    unseen: instruments whose book was never usable, so that nothing of them can be measured.
+    """
 
     directory: Path
     facts: dict[str, Any]
     summary: dict[str, Any]
     config: Config
     tradings: tuple[Trading, ...]
+    unseen: tuple[str, ...] = ()
 
 
 def read_run(directory: Path | str) -> Traded:
     """Read a run directory, of a killed run too.
 
     Raises NoDataError where there is none, and DataError where it lacks what measuring needs: the
-    event log, the records, a usable book.
+    event log, the records where any were made, a usable book of one instrument at least.
     """
     place = Path(directory)
     place = place.parent if place.name == JOURNAL_NAME else place
     journal, events = _files(place)
     facts, summary = read_facts(journal), read_summary(journal)
     records = read_records(journal)
-    if not len(records):
+    plan = _plan(facts, journal)
+    if not len(records) and not (plan.run.journal or facts.get("mode") == "live"):
         raise NoDataError(
-            "the journal holds no record",
+            "the run kept no records of its orders and fills",
             file=journal,
-            todo="run again; `journal = true` under [run] keeps them",
+            todo="set `journal = true` under [run] and run again",
         )
+    tape = TapeFile(events)
+    tradings, unseen = [], []
+    for trader in _traders(records, plan):
+        try:
+            tradings.append(_trading(trader, records, tape, plan, summary.get(trader, {})))
+        except NoDataError as error:
+            unseen.append(error)
+    if not tradings:
+        raise unseen[0]
+    names = tuple(error.what for error in unseen)
+    return Traded(place, facts, summary.get(-1, {}), plan, _named(tuple(tradings)), names)
+
+
+def _plan(facts: dict[str, Any], journal: Path) -> Config:
+    """The configuration as the journal holds it."""
     try:
-        plan = configuration.loads(str(facts.get("config", "")), str(facts.get("config_path", "")))
+        return configuration.loads(str(facts.get("config", "")), str(facts.get("config_path", "")))
     except ConfigError as error:
         raise DataError(
             f"the configuration that it holds cannot be read ({error.what})",
             file=journal,
             todo="report it with the mmcore that made the run",
         ) from error
-    tape = TapeFile(events)
-    tradings = tuple(
-        _trading(trader, records, tape, plan, summary.get(trader, {}))
-        for trader in _traders(records, plan)
-    )
-    return Traded(place, facts, summary.get(-1, {}), plan, _named(tradings))
 
 
 def _files(place: Path) -> tuple[Path, Path]:
@@ -172,7 +186,8 @@ def _files(place: Path) -> tuple[Path, Path]:
 
 
 def _traders(records: NDArray[np.void], plan: Config) -> range:
-    return range(max(len(plan.instruments), int(records["trader"].max()) + 1))
+    told = int(records["trader"].max()) + 1 if len(records) else 0
+    return range(max(len(plan.instruments), told))
 
 
 def _named(tradings: tuple[Trading, ...]) -> tuple[Trading, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 MARKOUT_S = 5.0  # the horizon that is talked about
 FILLS_FEW = 100  # below it a run says little
+IDLE_TOLD = 4  # instruments of which it is said why nothing was filled
 ROUND_BPS = 0.05  # less is told as nothing
 
 
@@ -28,6 +29,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86400:.1f} days"
 
 
+def counted(count: int, noun: str) -> str:
+    """1 fill, 1,200 fills."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def _two(small: int, ratio: int, large_name: str, small_name: str) -> str:
     large, rest = divmod(small, ratio)
     return f"{large} {large_name} {rest} {small_name}" if rest else f"{large} {large_name}"
@@ -45,25 +51,30 @@ def _outcome(facts: Mapping[str, Any]) -> str:
     names = " and ".join(_short([each["name"] for each in facts["instruments"]]))
     begun = f"In {duration(seconds)} of {names} {_where(facts['run'])} the run"
     fills = sum(total["fills"] for total in facts["totals"])
+    nets = [_net(total) for total in facts["totals"]]
     if not fills:
-        return f"{begun} traded nothing: no order was filled."
+        held = any(total["attribution"]["net"] for total in facts["totals"])
+        beside = f"; what it held from the start {_and(nets)}" if held else ""
+        return f"{begun} traded nothing: no order was filled{beside}."
     if len(facts["totals"]) > 1:
-        nets = [
-            f"{'made' if total['attribution']['net'] > 0 else 'lost'} "
-            f"{money(abs(total['attribution']['net']), total['currency'])}"
-            for total in facts["totals"]
-        ]
-        return f"{begun} {', '.join(nets[:-1])} and {nets[-1]} in {fills:,} fills."
+        return f"{begun} {_and(nets)} in {counted(fills, 'fill')}."
     (total,) = facts["totals"]
-    net, currency = total["attribution"]["net"], total["currency"]
+    currency = total["currency"]
     share = ""
     if total["return"] is not None:
         capital = money(total["capital"], currency)
         share = f" ({abs(total['return']):.2%} of the {capital} given to it)"
-    return (
-        f"{begun} {'made' if net > 0 else 'lost'} {money(abs(net), currency)}{share} in "
-        f"{fills:,} fills worth {money(total['turnover'], currency)}."
-    )
+    worth = money(total["turnover"], currency)
+    return f"{begun} {nets[0]}{share} in {counted(fills, 'fill')} worth {worth}."
+
+
+def _net(total: Mapping[str, Any]) -> str:
+    net = total["attribution"]["net"]
+    return f"{'lost' if net < 0 else 'made'} {money(abs(net), total['currency'])}"
+
+
+def _and(parts: list[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
 
 
 def _where(run: Mapping[str, Any]) -> str:
@@ -80,6 +91,8 @@ def _short(names: list[str]) -> list[str]:
 
 
 def _origin(facts: Mapping[str, Any]) -> str:
+    if not any(total["fills"] for total in facts["totals"]):
+        return " ".join(_idle(each) for each in facts["instruments"][:IDLE_TOLD])
     if len(facts["totals"]) > 1:
         return f"In {'; in '.join(_briefly(total) for total in facts['totals'])}."
     (total,) = facts["totals"]
@@ -98,6 +111,27 @@ def _origin(facts: Mapping[str, Any]) -> str:
         word = "brought" if terms["funding"] > 0 else "took"
         text += f"; funding {word} {money(abs(terms['funding']), currency)}"
     return f"{text}."
+
+
+def _idle(instrument: Mapping[str, Any]) -> str:
+    """Why one instrument had no fill, as far as its orders say."""
+    orders, quoting = instrument["orders"], instrument["quoting"]
+    name = instrument["name"]
+    if not orders["placed"]:
+        idle = instrument["market"]["not_quoting_s"]
+        if not idle:
+            return f"{name}: no order was sent."
+        reason = max(idle, key=lambda each: idle[each])
+        word = reason.lower().replace("_", " ")
+        return f"{name}: no order was sent; for {duration(idle[reason])} its state was {word}."
+    text = f"{name}: {counted(orders['placed'], 'order')} sent"
+    if orders["refused"]:
+        reason = max(orders["refusals"], key=lambda each: orders["refusals"][each])
+        text += f", {orders['refused']:,} refused (most: {reason.lower().replace('_', ' ')})"
+    if quoting["distance_bps"] is None:
+        return f"{text}, none was seen in the book."
+    stood = f"{quoting['distance_bps']:.3g} bps from the mid"
+    return f"{text}; its nearest quotes stood {stood} and were not reached."
 
 
 def _briefly(total: Mapping[str, Any]) -> str:
@@ -125,7 +159,7 @@ def _fills(facts: Mapping[str, Any]) -> str:
         band = f" (90 % band {low:+.2f} to {high:+.2f})"
     text = f"{MARKOUT_S:g} s after a fill{whose} the mid {stood}{band}"
     if count < FILLS_FEW:
-        text += f"; {count:,} fills are too few to decide anything on"
+        text += f"; {counted(count, 'fill')} {'is' if count == 1 else 'are'} too few to decide on"
     elif low is not None and high is not None and low < 0 < high:
         text += "; the band holds zero, so that the run does not say which"
     return f"{text}."

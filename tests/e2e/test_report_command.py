@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import json
 import re
+import shlex
 import shutil
 import sqlite3
 from contextlib import closing
@@ -174,3 +175,22 @@ def test_a_backtest_has_a_page_for_every_configuration_and_its_band(tmp_path, ca
     assert execute([*arguments, str(config)]) == 0
     assert capsys.readouterr().out.splitlines()[-1].endswith("out-2.html")
     assert (tmp_path / "out-2.html").exists()
+
+
+@pytest.mark.parametrize("command", ["run", "backtest"])
+def test_the_last_line_of_a_run_is_the_command_that_reports_it(command, tmp_path, capsys):
+    config = tmp_path / "my.toml"
+    config.write_text(CONFIG.format(folder=(tmp_path / "two words").as_posix()), encoding="utf-8")
+    assert execute([command, str(config), "--seconds", "20"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("next:        python -m mmcore report ")
+    _, name, place, *_ = shlex.split(last.partition("-m ")[2])
+    told(capsys, place)
+    assert (Path(place) / "report.html").exists() and name == "report"
+    arguments = [command, str(config), "--seconds", "20", "--report", str(tmp_path / "x.html")]
+    assert execute(arguments) == 0
+    assert "mmcore report" not in capsys.readouterr().out
+    kept = config.read_text("utf-8").replace("[run]", "[run]\nevent_log = false")
+    config.write_text(kept, encoding="utf-8")
+    assert execute(arguments[:-2]) == 0
+    assert f"next:        python -m mmcore check {config} says" in capsys.readouterr().out

@@ -92,7 +92,7 @@ def test_the_band_is_told_to_people(tmp_path: Path, capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     assert said.count("fill band    net ") == 4
     assert "10 configurations in one pass" in said
-    assert "next:        python -m mmcore replay" in said
+    assert "next:        python -m mmcore report" in said
 
 
 def test_a_model_of_its_own_joins_the_band(tmp_path: Path) -> None:

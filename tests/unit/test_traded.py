@@ -5,7 +5,7 @@ import pytest
 
 from mmcore.attribution import attribute
 from mmcore.errors import DataError, NoDataError
-from mmcore.events import EVENT, RECORD, Flag, Kind, PaidCode, RecordKind, Status
+from mmcore.events import EVENT, RECORD, Flag, Kind, PaidCode, RecordKind, RejectCode, Status
 from mmcore.instrument import known
 from mmcore.journal import Journal, RunDirectory
 from mmcore.report import report_of
@@ -56,10 +56,10 @@ def record(kind, at_ms, **fields):
     return row
 
 
-def directory(folder, rows, records, *, mode="paper", late=5, jitter=0, facts=None):
+def directory(folder, rows, records, *, mode="paper", late=5, jitter=0, facts=None, items=(ITEM,)):
     """A run directory that holds these events and records."""
     made = RunDirectory.create(folder, "run")
-    log = TapeWriter(made.events, [ITEM], provenance={"mode": mode})
+    log = TapeWriter(made.events, items, provenance={"mode": mode})
     journal = Journal(made, log)
     config = CONFIG.format(late=late, jitter=jitter)
     journal.describe({"config": config, "mode": mode, "environment": "loopback", **(facts or {})})
@@ -160,10 +160,62 @@ def test_requests_of_one_kind_and_instant_share_a_call(tmp_path):
 
 
 def test_a_run_that_kept_no_records_or_saw_no_book_is_refused(tmp_path):
-    with pytest.raises(NoDataError, match="holds no record"):
-        read_run(directory(tmp_path, MARKET, []))
+    unkept = {"config": CONFIG.format(late=5, jitter=0) + "[run]\njournal = false\n"}
+    with pytest.raises(NoDataError, match="kept no records"):
+        read_run(directory(tmp_path, MARKET, [], facts=unkept))
     with pytest.raises(NoDataError, match="never usable"):
         read_run(directory(tmp_path, [told(Kind.TRADE, 0, tick=5, qty=1)], STORY))
+
+
+@pytest.mark.parametrize("rows", [MARKET, MARKET[:1]])
+def test_a_run_that_did_nothing_has_a_report_that_says_so(tmp_path, rows):
+    facts = report_of(directory(tmp_path, rows, [])).facts
+    assert "traded nothing" in facts["sentences"][0]
+    assert facts["sentences"][1] == "BTCUSDT: no order was sent."
+    assert facts["totals"][0]["attribution"]["net"] == 0
+    (each,) = facts["instruments"]
+    assert each["quoting"] == {"bid": 0, "ask": 0, "both": 0, "distance_bps": None}
+
+
+def test_why_nothing_was_filled_is_told_as_far_as_the_orders_say(tmp_path):
+    refused = record(RecordKind.REJECT, 30, **ORDER, code=RejectCode.POST_ONLY)
+    place = directory(tmp_path, MARKET, [STORY[0], refused])
+    said = report_of(place).facts["sentences"][1]
+    assert said == "BTCUSDT: 1 order sent, 1 refused (most: post only), none was seen in the book."
+    said = report_of(directory(tmp_path, MARKET, STORY[:2])).facts["sentences"][1]
+    assert said.startswith("BTCUSDT: 1 order sent; its nearest quotes stood")
+    stale = [record(RecordKind.STATUS, at, code=code) for at, code in ((0, Status.STALE), (300, 0))]
+    said = report_of(directory(tmp_path, MARKET, stale)).facts["sentences"][1]
+    assert said == "BTCUSDT: no order was sent; for 0.3 s its state was stale."
+
+
+def test_an_instrument_without_a_book_is_named_and_the_others_are_measured(tmp_path):
+    other = known("binance-spot", "ETHUSDT")
+    text = CONFIG.format(late=5, jitter=0)
+    text += '[[instrument]]\nvenue = "binance-spot"\nsymbol = "ETHUSDT"\n'
+    place = directory(tmp_path, MARKET, STORY, facts={"config": text}, items=[ITEM, other])
+    facts = report_of(place).facts
+    assert [each["name"] for each in facts["instruments"]] == ["BTCUSDT"]
+    (said,) = facts["run"]["unseen"]
+    assert said.startswith("binance-spot:ETHUSDT: the book was never usable")
+
+
+def test_an_event_log_that_ends_before_the_fills_is_told(tmp_path):
+    late = record(RecordKind.FILL, 200_000, **{**FILL, "qty": 100}, position=400)
+    facts = report_of(directory(tmp_path, MARKET, [*STORY, late])).facts
+    assert facts["run"]["unlogged_s"] == pytest.approx(199.695)
+    assert report_of(directory(tmp_path, MARKET, STORY)).facts["run"]["unlogged_s"] == 0
+
+
+@pytest.mark.parametrize("damage", ["cut", "emptied", "noise"])
+def test_a_journal_that_cannot_be_read_is_one_sentence(tmp_path, damage):
+    place = directory(tmp_path, MARKET, STORY * 500)
+    journal = place / "journal.sqlite"
+    whole = journal.read_bytes()
+    cut = whole[: len(whole) // 3]
+    journal.write_bytes({"cut": cut, "emptied": b"", "noise": bytes(range(256)) * 40}[damage])
+    with pytest.raises(DataError, match="the journal cannot be read"):
+        read_run(place)
 
 
 def test_a_configuration_that_cannot_be_read_any_more_is_named(tmp_path):

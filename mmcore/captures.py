@@ -27,6 +27,12 @@ from .streams import Record, Text
 from .venue import decoder
 
 TAPE_MAGIC = b"mmcore tape\n"
+ARRAY_MAGIC = b"\x93NUMPY"
+_ROW = ("TimestampOfReceive", "EventTime", "Symbol", "Price", "Quantity")
+UPDATES = {  # whether a table with update ids is one of trades -> the columns that it must have
+    False: (*_ROW, "FirstUpdateId", "FinalUpdateId", "IsAsk"),
+    True: (*_ROW, "TradeId", "IsBuyerMarketMaker"),
+}
 PROBE_CHUNKS = 4  # pieces of a raw file that are searched for the instruments it holds
 RAW_LINE = re.compile(rb"(\d{13}|\d{16}|\d{19}) \S")
 TEXT_LINE = re.compile(r"(?P<ts>\d+\.\d+): (?P<frame>.*)", re.DOTALL)
@@ -89,8 +95,10 @@ def _look(path: Path, text: Text) -> Capture:
     chunk = text.next_chunk()
     if chunk.startswith(TAPE_MAGIC):
         return Capture(path, "tape")
-    if chunk.startswith(b"PK\x03\x04"):
+    if chunk.startswith(ARRAY_MAGIC) or any(name.endswith(".npy") for name in text.members):
         return Capture(path, "npz")
+    if not text.fault and text.is_archive and len(text.members) != 1:
+        raise _several(path, text.members)
     if chunk.startswith(PARQUET_MAGIC):
         return _look_sheet(parquet_sheet(path))
     if not chunk.strip() and not text.fault:
@@ -113,6 +121,15 @@ def _look(path: Path, text: Text) -> Capture:
         line=1,
         todo="raw lines start with a receive time of 19, 16 or 13 digits and a blank",
     )
+
+
+def _several(path: Path, members: Sequence[str]) -> DataError:
+    shown = ", ".join(members[:4]) + (", ..." if len(members) > 4 else "")
+    return DataError(
+        f"an archive of {len(members)} files ({shown}), expected one" if members
+        else "an archive with nothing in it",
+        file=path, todo="unpack it, and name the files that are wanted",
+    )  # fmt: skip
 
 
 def _whole_text(text: Text, chunk: bytes, path: Path) -> bytes:
@@ -393,13 +410,22 @@ def _look_csv(path: Path, chunk: bytes) -> Capture:
     futures = {"FinalUpdateIdInLastStream", "XUnknownParameter"} & set(columns)
     capture = Capture(path, "csv")
     first = lines[1].decode("ascii", "replace").strip().split(",") if len(lines) > 1 else []
-    if "Symbol" not in columns or len(first) != len(columns):
+    named = "TradeId" in columns
+    lacks = [name for name in UPDATES[named] if name not in columns]
+    if lacks:
         raise DataError(
-            "no row under the header, or no column Symbol", file=path, line=min(len(lines), 2)
-        )
+            f"a table of {'trades' if named else 'depth'} that lacks the columns "
+            f"{', '.join(lacks)}", file=path, line=1,
+            todo="docs/data.md lists the tables that mmcore reads",
+        )  # fmt: skip
+    if len(first) != len(columns):
+        raise DataError(
+            "a line of names and no whole row under it", file=path, line=min(len(lines), 2),
+            todo="fetch the file again",
+        )  # fmt: skip
     stamp = first[columns.index("TimestampOfReceive")]
     capture.ts_first_ns = int(stamp.ljust(19, "0")) if stamp.isdecimal() else 0
-    capture.streams = "trades" if "TradeId" in columns else "depth"
+    capture.streams = "trades" if named else "depth"
     capture.hold("binance-usdm" if futures else "binance-spot", first[columns.index("Symbol")])
     return capture
 

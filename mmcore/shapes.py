@@ -20,7 +20,7 @@ from .errors import DataError
 from .events import ASK, BID, EVENT, LEVEL, LEVELS_MAX, Flag, Kind
 from .instrument import Instrument, whole_steps
 from .sheets import IMAGE_COLUMN, Batch, Column, Sheet, csv_batches, parquet_batches, parquet_rows
-from .streams import Faults, Text
+from .streams import Faults, Text, hint
 from .venue import Rows
 
 BOTH = int(Flag.EXCH | Flag.LOCAL)
@@ -239,11 +239,6 @@ def _together(parts: Sequence[Levels]) -> Levels:
         np.concatenate([part.tick for part in parts]),
         np.concatenate([part.qty for part in parts]),
     )
-
-
-def hint(name: str) -> str:
-    """What to do where a tick or lot does not fit the data."""
-    return f"give the {name} of the time of the recording in [instrument.spec] ({name} = ...)"
 
 
 def _is_number(text: bytes) -> bool:
@@ -545,16 +540,17 @@ class SheetStream:
             return
         with closing(Text(sheet.path)) as text:
             yield from csv_batches(sheet, self._chunks(text))
-            if text.fault:
-                raise DataError(
-                    text.fault, file=sheet.path, line=self._reading.batch.first,
-                    done="everything before was used", todo="fetch the file again",
-                )  # fmt: skip
 
     def _chunks(self, text: Text) -> Iterator[bytes]:
         while chunk := text.next_chunk():
             self._within = text.read_bytes
             yield chunk
+        if text.fault:  # before the torn line is taken for a row
+            batch = self._reading.batch
+            raise DataError(
+                text.fault, file=text.path, line=batch.first + batch.count,
+                done="everything before was used", todo="fetch the file again",
+            )  # fmt: skip
 
     def _finish(self) -> None:
         reading, path = self._reading, self._sheets[0].path

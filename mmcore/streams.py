@@ -9,11 +9,12 @@ the next snapshot.
 from __future__ import annotations
 
 import sys
+import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from ._intake import Intake
 from .errors import DataError
@@ -29,6 +30,8 @@ else:
 
 CHUNK_BYTES = 1 << 18  # read from the file at once
 PROBLEMS_KEPT = 100  # of them all; the rest are counted
+ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")  # a zip archive, and an empty one
+ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError)
 GZIP_WBITS = 31  # zlib: gzip framing, largest window
 LINE_MORE, LINE_FULL, LINE_FRAME, LINE_BACK = 0, 1, 2, 3  # see Intake.lines
 
@@ -59,6 +62,11 @@ class Faults:
             self.problems.append(Problem(str(file), line, what))
 
 
+def hint(name: str) -> str:
+    """What to do where a tick or lot does not fit the data."""
+    return f"give the {name} of the time of the recording in [instrument.spec] ({name} = ...)"
+
+
 class Stream(Protocol):
     """Event rows in order of receive time."""
 
@@ -85,9 +93,10 @@ def _gzip() -> _Inflater:
 
 
 class Text:
-    """A file's text in chunks: plain, gzip or zstandard, told apart by its first bytes.
+    """A file's text in chunks: plain, gzip, zstandard or zip, told apart by its first bytes.
 
-    ``fault`` says in words why the text ended before its time, "" while all is well.
+    ``fault`` says in words why the text ended before its time, "" while all is well.  members:
+    names in a zip archive; its text is that of the only one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -98,7 +107,12 @@ class Text:
         magic = self._file.read(4)
         self._file.seek(0)
         self._packing: Callable[[], _Inflater] | None = None
-        if magic[:2] == b"\x1f\x8b":
+        self._member: IO[bytes] | None = None
+        self.members: tuple[str, ...] = ()
+        self.is_archive = magic in ZIP_MAGICS
+        if self.is_archive:
+            self._open_archive()
+        elif magic[:2] == b"\x1f\x8b":
             self._packing = _gzip
         elif magic == b"\x28\xb5\x2f\xfd":
             self._packing = zstd.ZstdDecompressor
@@ -112,6 +126,8 @@ class Text:
 
     def next_chunk(self) -> bytes:
         """The next piece of text; empty at the end, or where ``fault`` says why not."""
+        if self._member is not None:
+            return self._next_of(self._member)
         while not self.fault:
             packed = self._packed or self._file.read(CHUNK_BYTES)
             self._packed = b""
@@ -125,6 +141,22 @@ class Text:
                 return text
         return b""
 
+    def _open_archive(self) -> None:
+        try:
+            archive = zipfile.ZipFile(self._file)
+            self.members = tuple(archive.namelist())
+            if len(self.members) == 1:
+                self._member = archive.open(self.members[0])
+        except ZIP_DAMAGE as error:
+            self.fault = f"the archive is cut off or damaged ({error})"
+
+    def _next_of(self, member: IO[bytes]) -> bytes:
+        try:
+            return b"" if self.fault else member.read(CHUNK_BYTES)
+        except ZIP_DAMAGE as error:
+            self.fault = f"the archive is damaged ({error})"
+            return b""
+
     def _inflate(self, packed: bytes, inflater: _Inflater) -> bytes:
         try:
             text = inflater.decompress(packed)
@@ -137,6 +169,8 @@ class Text:
 
     def close(self) -> None:
         """Close the file."""
+        if self._member is not None:
+            self._member.close()
         self._file.close()
 
 

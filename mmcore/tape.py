@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -23,6 +24,7 @@ import msgspec
 import numpy as np
 
 from ._intake import Merge, select, whole_rows
+from .arrays import ArrayFile
 from .captures import TAPE_MAGIC, Capture, chains, look
 from .errors import DataError, NoDataError, VenueError
 from .events import EVENT, ContractKind, Kind
@@ -30,7 +32,8 @@ from .instrument import Instrument, UnknownInstrument, find, known_instruments
 from .recording import heads_of
 from .shapes import SheetStream
 from .streams import Continued, Faults, FrameReader, Problem, RawStream, RecordStream, Stream
-from .tables import ArrayStream, read_binance_csv, read_npz
+from .tables import ArraySource, ArrayStream
+from .updates import UpdateStream
 from .venue import Rows, decoder
 
 VERSION = 1
@@ -38,6 +41,7 @@ ALIGN_BYTES = 4096
 HEADER_BYTES_MAX = 1 << 24
 BLOCK_ROWS = 32_768
 FINEST = "0.00000001"  # tick and unit of an instrument of which nothing is known
+TWO_CLOCKS = "two clocks"
 OWN_KINDS = [*range(Kind.ACK, Kind.TIMER + 1), Kind.PAID, Kind.BALANCE]
 
 Wanted = Instrument | tuple[str, str]
@@ -263,6 +267,10 @@ class TapeSource:
         return self._faults.count
 
     def _describe(self, capture: Capture) -> None:
+        if capture.kind == "npz":
+            with closing(ArrayFile(capture.path)) as array:
+                capture.ts_first_ns = array.first_stamp()
+            capture.streams = TWO_CLOCKS
         if capture.kind != "tape":
             return
         tape = self._tapes[capture.path] = TapeFile(capture.path)
@@ -275,18 +283,15 @@ class TapeSource:
         heads = start[heads_of(start)]
         capture.ts_first_ns = int(heads["ts_local_ns"][0])
         kinds = np.intersect1d(heads["kind"], [Kind.DEPTH, Kind.TRADE, Kind.BEST])
-        capture.streams = " ".join(map(str, kinds))
+        capture.streams = TWO_CLOCKS if tape.clock == "two" else " ".join(map(str, kinds))
 
     def _clock(self) -> str:
-        two = [
-            capture
-            for capture in self._captures
-            if capture.kind == "npz"
-            or (capture.kind == "tape" and self._tapes[capture.path].clock == "two")
-        ]
-        if two and len(self._captures) > 1:
+        two = [capture for capture in self._captures if capture.streams == TWO_CLOCKS]
+        if two and len(chains(self._captures)) > 1:
+            other = next((each for each in self._captures if each not in two), self._captures[1])
             raise DataError(
-                "a tape with two clocks cannot be merged with others",
+                f"a tape with two clocks cannot be merged with {other.path}, only with tapes of "
+                "its kind that continue it",
                 file=two[0].path,
                 todo="replay it by itself",
             )
@@ -371,7 +376,7 @@ class TapeSource:
     # -- their streams
 
     def _open(self, chain: Sequence[Capture]) -> list[Stream]:
-        if len(chain) == 1 or chain[0].kind in {"raw", "sheet"}:
+        if len(chain) == 1 or chain[0].kind in {"raw", "sheet", "npz"}:
             return self._streams_of(chain)
         paths = [capture.path for capture in chain]
         parts = [self._streams_of([capture]) for capture in chain]
@@ -385,7 +390,7 @@ class TapeSource:
             tape = self._tapes[capture.path]
             return [ArrayStream(tape.rows, size, self._change(tape))]
         if capture.kind == "npz":
-            return [ArrayStream(read_npz(capture.path, self.instruments[0]), size)]
+            return [ArraySource(paths, self.instruments[0])]
         streams: list[Stream] = []
         for venue, symbols in capture.listing.items():
             mine = [s for s in symbols if (venue, s) in self._numbers]
@@ -398,8 +403,7 @@ class TapeSource:
                 streams.append(SheetStream(sheets, items[0], numbers[0], self._faults))
                 continue
             if capture.kind == "csv":
-                rows = read_binance_csv(capture.path, items[0], self._faults, numbers[0])
-                streams.append(ArrayStream(rows, size))
+                streams.append(UpdateStream(capture.path, items[0], self._faults, numbers[0]))
                 continue
             reader = FrameReader(
                 _decoder(venue, items, numbers),

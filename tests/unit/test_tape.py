@@ -6,10 +6,10 @@ import subprocess
 import sys
 import textwrap
 import time
-import zipfile
 
 import numpy as np
 import pytest
+from made_tapes import heads, read
 from zst import zstd
 
 from mmcore.errors import DataError, NoDataError
@@ -42,25 +42,6 @@ def trade(i, symbol="BTCUSDT"):
 
 def raw(*frames, start=0, step=10):
     return "".join(f"{T0 + start + i * step} {each}\n" for i, each in enumerate(frames)).encode()
-
-
-def read(source):
-    blocks = []
-    while (rows := source.next_block()) is not None:
-        assert len(rows) and rows.dtype == EVENT and rows.flags.c_contiguous
-        blocks.append(rows.copy())
-    source.close()
-    return np.concatenate(blocks) if blocks else np.zeros(0, EVENT)
-
-
-def heads(rows):
-    out, at = [], 0
-    while at < len(rows):
-        row = rows[at]
-        out.append((Kind(row["kind"]).name, int(row["seq"])))
-        n = int(row["n_bids"]) + int(row["n_asks"])
-        at += 1 + ((n + 3) // 4 if row["kind"] == Kind.DEPTH else 0)
-    return out
 
 
 @pytest.fixture
@@ -326,7 +307,7 @@ def test_updates_without_any_snapshot_are_told(file):
         (b'1700000000000000000 {"x":1}\n', False, "no message of a venue"),
         (gzip.compress(GOOD, mtime=0)[:12], False, "cut off"),
         (b"\x28\xb5\x2f\xfdrubbish", False, "damaged|cut off"),
-        (b"PK\x03\x04rubbish", False, "name the instrument|does not say"),
+        (b"PK\x03\x04rubbish", False, "archive is cut off or damaged"),
     ],
 )
 def test_a_file_that_is_no_recording_is_refused(file, content, pack, what):
@@ -412,155 +393,6 @@ def test_damage_in_a_recorders_file(file):
     back = [*lines[:3], record("recv", 1700000000.15, data=frame(7))]
     with pytest.raises(DataError, match="backwards"):
         TapeSource([file(b"".join(back), "b.gz")])
-
-
-HBT = np.dtype([("ev", "<u8"), ("exch_ts", "<i8"), ("local_ts", "<i8"), ("px", "<f8"),
-                ("qty", "<f8"), ("order_id", "<u8"), ("ival", "<i8"), ("fval", "<f8")])  # fmt: skip
-EXCH, LOCAL, BUY, SELL = 1 << 31, 1 << 30, 1 << 29, 1 << 28
-
-
-def npz(tmp_path, *rows):
-    path = tmp_path / "x.npz"
-    np.savez_compressed(path, data=np.array([(*row, 0, 0, 0.0) for row in rows], HBT))
-    return path
-
-
-def test_an_event_array_keeps_both_orders(tmp_path):
-    path = npz(
-        tmp_path,
-        (EXCH | LOCAL | 3, 1, 2, np.nan, 0.0),
-        (EXCH | LOCAL | BUY | 4, 1, 2, 100.1, 0.003),
-        (EXCH | SELL | 2, 5, 9, 100.2, 1.0),
-        (LOCAL | BUY | 1, 3, 8, 100.0, 0.0),
-        (EXCH | LOCAL | SELL | 3, 7, 9, 100.3, 0.0),
-    )
-    source = TapeSource([path], [BTC])
-    rows = read(source)
-    assert source.clock == "two" and source.instruments == (BTC,)
-    kinds = [Kind.CLEAR, Kind.DEPTH, Kind.TRADE, Kind.DEPTH, Kind.CLEAR]
-    assert rows["kind"].tolist() == kinds
-    assert rows["side"].tolist() == [0, 1, -1, 1, -1]
-    assert rows["flags"].tolist() == [3, 3, 1, 2, 3]
-    assert rows["tick"].tolist() == [0, 1001, 1002, 1000, 1003]
-    assert rows["qty"].tolist() == [0, 3, 1000, 0, 0]
-    assert not rows["seq"].any()
-    with pytest.raises(DataError, match="cannot be merged"):
-        TapeSource([path, path], [BTC])
-    with pytest.raises(DataError, match="2 are wanted"):
-        TapeSource([path], [BTC, ETH])
-
-
-@pytest.mark.parametrize(
-    ("row", "what"),
-    [
-        ((EXCH | BUY | 1, 3, 3, 100.05, 1.0), "column px: price is off the grid of 0.1"),
-        ((EXCH | BUY | 1, 3, 3, 100.0, 0.0005), "column qty: quantity is off the grid"),
-        ((EXCH | BUY | 1, 3, 3, 61_800.35, 1.0), "column px: price is off the grid"),
-        ((EXCH | BUY | 1, 3, 3, -1.0, 1.0), "column px: price is no number"),
-        ((EXCH | BUY | 1, 3, 3, np.nan, 1.0), "column px: price is no number"),
-        ((EXCH | BUY | 9, 3, 3, 100.0, 1.0), "kind of event"),
-        ((BUY | 1, 3, 3, 100.0, 1.0), "neither side"),
-        ((EXCH | 1, 3, 3, 100.0, 1.0), "without a side"),
-        ((EXCH | BUY | 1, 0, 3, 100.0, 1.0), "column exch_ts: .* backwards"),
-    ],
-)
-def test_a_bad_row_of_an_event_array_is_named(tmp_path, row, what):
-    path = npz(tmp_path, (EXCH | LOCAL | BUY | 1, 2, 2, 100.0, 1.0), row)
-    with pytest.raises(DataError, match=what) as caught:
-        TapeSource([path], [BTC])
-    assert caught.value.record == 2
-
-
-@pytest.mark.parametrize(
-    ("array", "what"),
-    [
-        (np.zeros((3, 6)), "lacks the columns ev, .* plain float64"),
-        (np.zeros(3, [("ev", "u8"), ("px", "f8")]), "lacks the columns exch_ts, local_ts, qty; it"),
-        (
-            np.zeros(3, [(n, "f8") for n in ("ev", "exch_ts", "local_ts", "px", "qty")]),
-            "column ev is of float64, expected whole numbers",
-        ),
-    ],
-)
-def test_an_array_of_other_fields_is_refused(tmp_path, array, what):
-    np.savez(tmp_path / "x.npz", data=array)
-    with pytest.raises(DataError, match=what):
-        TapeSource([tmp_path / "x.npz"], [BTC])
-
-
-def test_a_zip_of_something_else_is_to_be_unpacked(tmp_path):
-    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
-        archive.writestr("BTCUSDT-trades-2024-08-08.csv", "1,2")
-    with pytest.raises(DataError, match=r"an archive of BTCUSDT-trades.*; unpack it"):
-        TapeSource([tmp_path / "x.zip"], [BTC])
-
-
-CSV = (
-    "TimestampOfReceive,Stream,EventType,EventTime,Symbol,FirstUpdateId,FinalUpdateId,IsAsk,Price,"
-    "Quantity\n"
-)
-
-
-def csv_row(ts, first, last, ask, price, quantity="1.0", event=None):
-    event = ts if event is None else event
-    return (
-        f"{ts},trxusdt@depth,depthUpdate,{event},TRXUSDT,{first},{last},{ask},{price},{quantity}\n"
-    )
-
-
-def test_every_damaged_row_of_a_csv_file_is_named(file):
-    t = 1741046400000000
-    text = CSV + "".join(
-        [
-            csv_row(t, 1, 4, 1, "0.2313"),
-            csv_row(t, 1, 4, 0, "0.2311"),
-            csv_row(t + 1, 5, 6, 0, -1, event=0),
-            csv_row(t + 1, 5, 6, 1, "0.2313"),
-            csv_row(t + 2, 7, 7, 0, "0.23111"),
-            csv_row(t + 3, 8, 8, 0, "0.2311", "x"),
-            "1,2,3\n",
-            csv_row(t + 5, 10, 11, 0, "0.2311"),
-            csv_row(t + 4, 12, 12, 0, "0.2311"),
-            csv_row(t + 6, 13, 13, 0, "0.2311"),
-            csv_row(t + 86_400_000_000, 14, 14, 0, "0.2311"),
-        ]
-    )
-    source = TapeSource([file(text.encode(), "x.csv", pack=False)])
-    rows = read(source)
-    said = {problem.line: problem.what for problem in source.problems}
-    assert sorted(said) == [4, 6, 7, 8, 9, 10, 12]
-    assert "EventTime 0" in said[4] and "-1 is negative" in said[4]
-    assert "'0.23111'" in said[6] and "'x'" in said[7] and "3 fields" in said[8]
-    assert "follows update 9, not 8" in said[9] and "backwards" in said[10]
-    assert "another day" in said[12]
-    names = [name for name, _ in heads(rows)]
-    assert names == ["DEPTH", *["LINK_DOWN"] * 3, "DEPTH", "LINK_DOWN", "DEPTH", "LINK_DOWN"]
-    assert rows[1:2].view(LEVEL)["tick"].tolist()[:2] == [2311, 2313]
-
-
-def test_trades_of_a_csv_file(file):
-    header = (
-        "TimestampOfReceive,Stream,EventType,EventTime,TransactionTime,Symbol,TradeId,Price,"
-        "Quantity,IsBuyerMarketMaker,XUnknownParameter\n"
-    )
-    row = "1741046404352,x@trade,trade,1741046404349,1741046404348,TRXUSDT,{},{},243.0,{},{}\n"
-    text = header + "".join(
-        [
-            row.format(5, "0.23103", 0, "MARKET"),
-            row.format(5, "0.23103", 0, "MARKET"),
-            row.format(6, "-1", 0, "MARKET"),
-            row.format(7, "0.0", 0, ""),
-            row.format(8, "0.23103", "y", "MARKET"),
-            row.format(9, "0.23104", 1, "MARKET"),
-        ]
-    )
-    source = TapeSource([file(text.encode(), "x.csv", pack=False)])
-    rows = read(source)
-    assert source.instruments[0].venue == "binance-usdm"
-    assert rows["seq"].tolist() == [5, 9] and rows["side"].tolist() == [1, -1]
-    assert rows["tick"].tolist() == [23103, 23104]
-    assert rows["ts_venue_ns"][0] == 1741046404348_000_000
-    assert [problem.line for problem in source.problems] == [3, 4, 6]
 
 
 def test_the_log_of_a_live_run_is_a_market_without_its_own_orders(tmp_path):

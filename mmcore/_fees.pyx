@@ -34,6 +34,12 @@ cdef inline int64_t _plus(int64_t a, int64_t b) noexcept nogil:
     return a + b if a <= INT64_MAX - b else INT64_MAX
 
 
+cdef inline int64_t* _of_day(CFees* f, int64_t day) noexcept nogil:
+    # The day before the first one of the epoch is -1.
+    cdef int64_t slots = f.n_days + 1
+    return &f.traded[(day + slots) % slots]
+
+
 cdef void fees_day(CFees* f, int64_t ts_ns) noexcept nogil:
     cdef int64_t day = ts_ns // DAY_NS
     cdef int64_t volume = 0
@@ -44,13 +50,13 @@ cdef void fees_day(CFees* f, int64_t ts_ns) noexcept nogil:
     if f.day < 0:
         # What was traded before the start counts as traded on the day before it.
         f.day = day - 1
-        f.traded[f.day % slots] = f.before
+        _of_day(f, f.day)[0] = f.before
     for _day in range(slots):
         if f.day < day:
             f.day += 1
-            f.traded[f.day % slots] = 0
+            _of_day(f, f.day)[0] = 0
     f.day = day
-    f.traded[day % slots] = 0
+    _of_day(f, day)[0] = 0
     for i in range(slots):
         volume = _plus(volume, f.traded[i])
     fees_tier(f, volume)
@@ -59,5 +65,5 @@ cdef void fees_day(CFees* f, int64_t ts_ns) noexcept nogil:
 cdef void fees_traded(CFees* f, const Spec* s, int64_t tick, int64_t qty) noexcept nogil:
     cdef int64_t* today
     if f.n_tiers > 1:
-        today = &f.traded[f.day % (f.n_days + 1)]
+        today = _of_day(f, f.day)
         today[0] = _plus(today[0], notional_quote(s, tick, qty))

@@ -187,8 +187,10 @@ ctypedef struct Spec:
     int64_t maker_fee       # 1e-8 of the notional, negative = rebate
     int64_t taker_fee       # 1e-8 of the notional
     int32_t kind            # ContractKind
-    int32_t sig_figs        # 0: every tick is legal; 5: five significant figures (Hyperliquid)
-    int64_t tick_per_one    # ticks per 1.0 of price where sig_figs > 0: integers are always legal
+    # Which ticks are legal: 0 all; above 0 those of so many significant figures (5: Hyperliquid),
+    # and every multiple of tick_per_one; below 0 only multiples of tick_per_one.
+    int32_t sig_figs
+    int64_t tick_per_one    # ticks in 1.0 of price (sig_figs > 0), or in a step (sig_figs < 0)
     uint16_t instrument
     uint16_t pad0
     uint32_t pad1

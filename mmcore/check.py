@@ -290,6 +290,7 @@ def _statements(config: Config, ladder: Ladder) -> Iterator[Statement]:
     yield _market(config, ladder)
     yield from _sizes(ladder)
     yield _break_even(ladder)
+    yield from _venue(config, ladder)
     yield from _inventory(ladder)
     yield from _limits(ladder)
     yield _rates(config, ladder)
@@ -358,18 +359,85 @@ def _larger(item: InstrumentConfig, factor: float, levels: int) -> str:
 
 
 def _break_even(ladder: Ladder) -> Statement:
-    instrument = ladder.instrument
-    needed = 2 * instrument.maker_fee_bps
+    fee = _maker_bps(ladder)
+    needed = round(2 * fee, 6)
     earned = ladder.spread_bps
+    most = "of the smallest order" if ladder.item.fees.kind == "flat" else f"of {fee:.6g}"
     text = (
-        f"break-even spread {needed:g} bps (two maker fees of {instrument.maker_fee_bps:g}); "
+        f"break-even spread {needed:.6g} bps (two maker fees {most}); "
         f"quoted {earned:.1f} bps, {earned - needed:+.1f} a round trip before adverse selection"
     )
     if earned > needed:
         return ("ok", text, "")
     name = "minimum_spread" if ladder.item.strategy == "grid" else "half_spread"
     least = needed if name == "minimum_spread" else needed / 2
-    return ("note", text, f"raise {name} above {least:g}")
+    return ("note", text, f"raise {name} above {least:.6g}")
+
+
+def _maker_bps(ladder: Ladder) -> float:
+    """What a maker pays, of the notional; where it is paid by fill, on the smallest order."""
+    instrument, fees, mid = ladder.instrument, ladder.item.fees, ladder.sample.mid
+    if fees.kind == "value":
+        return instrument.maker_fee_bps
+    fee = fees.at_start[0] or 0.0
+    if instrument.kind == ContractKind.INVERSE:
+        fee *= mid
+    smallest = min((order.worth for order in ladder.orders), default=0.0)
+    worth = worth_of(instrument, 1.0, mid) if fees.kind == "qty" else smallest
+    return fee / worth * 1e4 if worth else 0.0
+
+
+def _venue(config: Config, ladder: Ladder) -> Iterator[Statement]:
+    """What the simulated venue does with our orders."""
+    if config.mode == "live":
+        return
+    model, item = config.simulation, ladder.item
+    power = f" {model.exponent:g}" if model.queue_model.startswith("power") else ""
+    rules = f", rules {', '.join(model.rules)}" if model.rules else ""
+    extra = f" (cancels {model.cancel_extra_ms:g} more)" if model.cancel_extra_ms else ""
+    jitter = f", jitter {model.jitter_ms:g} ms" if model.jitter_ms else ""
+    text = (
+        f"simulated venue: {model.entry_latency_ms:g} ms to it{extra}, "
+        f"{model.response_latency_ms:g} ms back{jitter}; "
+        f"queue {model.queue_model}{power}{rules}; {_fees(ladder)}"
+    )
+    yield "ok", text, ""
+    grid = item.strategy == "grid"
+    rate = item.grid.rate_limit if grid else item.two_sided.rate_limit
+    batch = _batch(item)
+    if model.order_rate is not None and model.order_rate < rate * batch:
+        yield (
+            "note",
+            (
+                f"simulated venue: it refuses more than order_rate {model.order_rate} orders/s; "
+                f"rate_limit {rate} with {batch} in one request can ask for {rate * batch}"
+            ),
+            f"rate_limit x orders in one request <= {model.order_rate} is never refused",
+        )
+    if model.batch_max is not None and model.batch_max < batch:
+        yield (
+            "note",
+            f"simulated venue: it refuses more than batch_max {model.batch_max} orders in a call",
+            f"batch_size = {model.batch_max} keeps within it, now {batch}",
+        )
+
+
+def _fees(ladder: Ladder) -> str:
+    """Fees that hold first, and by which tier, in words."""
+    fees, instrument = ladder.item.fees, ladder.instrument
+    maker, taker = fees.at_start
+    settle = instrument.base if instrument.kind == ContractKind.INVERSE else instrument.quote
+    unit = {"value": "bps", "qty": f"{settle} per 1.0", "flat": f"{settle} a fill"}[fees.kind]
+    if fees.kind == "value":
+        maker, taker = instrument.maker_fee_bps, instrument.taker_fee_bps
+    text = f"fees maker {maker:.10g}, taker {taker:.10g} {unit}"
+    if not fees.tiers:
+        return text
+    reached = sum(tier.volume <= fees.traded for tier in fees.tiers)
+    return (
+        f"{text}, tier {reached} of {len(fees.tiers)} after {fees.traded:,.10g} {instrument.quote} "
+        f"in {fees.tier_days} days"
+    )
 
 
 def _inventory(ladder: Ladder) -> Iterator[Statement]:
@@ -427,7 +495,7 @@ def _rates(config: Config, ladder: Ladder) -> Statement:
     can = CAPABILITIES[item.venue]
     orders = 2 * ladder.levels
     grid = item.strategy == "grid"
-    batch = min(item.grid.batch_size, can.batch) if grid else 1
+    batch = _batch(item)
     per_quote = ceil(orders / batch) * (1 if can.amend == 2 else 2)
     if grid:
         band, limit = item.grid.requote_spreads * ladder.spread_bps, item.grid.rate_limit
@@ -445,6 +513,13 @@ def _rates(config: Config, ladder: Ladder) -> Statement:
     if per_quote > limit:
         return "note", f"{text}; one grid takes {per_quote / limit:.1f} s", "raise rate_limit"
     return "ok", text, ""
+
+
+def _batch(item: InstrumentConfig) -> int:
+    """Orders in one request."""
+    if item.strategy == "two_sided":
+        return 1
+    return min(item.grid.batch_size, CAPABILITIES[item.venue].batch)
 
 
 def _account(config: Config, samples: list[Sample]) -> list[Finding]:

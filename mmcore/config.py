@@ -13,6 +13,7 @@ import re
 import stat
 import tomllib
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from math import isfinite
 from pathlib import Path as FilePath
 from typing import Any, Literal, get_args, get_origin
@@ -37,6 +38,8 @@ from .places import Path, places
 from .schema import (
     AccountConfig,
     Config,
+    FeesConfig,
+    FeeTierConfig,
     GridConfig,
     InstrumentConfig,
     InventorySkewConfig,
@@ -55,6 +58,8 @@ from .spelling import beginning, nearest
 __all__ = [
     "AccountConfig",
     "Config",
+    "FeeTierConfig",
+    "FeesConfig",
     "GridConfig",
     "InstrumentConfig",
     "InventorySkewConfig",
@@ -204,8 +209,17 @@ def _table(table: type[Struct], data: dict[str, Any], path: Path, faults: FaultL
     for field in known.values():
         if field.needed and field.name not in values:
             _missing(field, path, faults)
-            values[field.name] = [{"symbol": "?"}] if get_origin(field.kind) is tuple else "?"
+            values[field.name] = _stand_in(field.kind)
     return values
+
+
+def _stand_in(kind: Any) -> Any:
+    """A value of a type, for a needed one that is not there; it is never traded on."""
+    if get_origin(kind) is tuple:
+        return [_stand_in(get_args(kind)[0])]
+    if issubclass(kind, Struct):
+        return {field.name: _stand_in(field.kind) for field in fields(kind) if field.needed}
+    return "?" if kind is str else 0
 
 
 def _missing(field: Field, path: Path, faults: FaultList) -> None:
@@ -216,7 +230,7 @@ def _missing(field: Field, path: Path, faults: FaultList) -> None:
         repair = 'add a line [[instrument]] and below it symbol = "BTCUSDT"'
     else:
         rule = f"{field.key.unit}, {field.key.why}"
-        repair = f'add {field.name} = "BTCUSDT"'
+        repair = f"add {field.name} = {field.key.example}"
     faults.add(path, rule, repair, missing=field.name)
 
 
@@ -248,29 +262,31 @@ def _section(path: Path) -> str:
     names = [part for part in path if isinstance(part, str)]
     if not names:
         return "the file's top"
-    return "[[instrument]]" if names == ["instrument"] else f"[{'.'.join(names)}]"
+    name = ".".join(names)
+    return f"[[{name}]]" if isinstance(path[-1], int) or name == "instrument" else f"[{name}]"
 
 
-_SECTIONS: dict[str, type[Struct]] = {
-    "[market]": MarketConfig,
-    "[live]": LiveConfig,
-    "[run]": RunConfig,
-    "[simulation]": SimulationConfig,
-    "[account]": AccountConfig,
-    "[[instrument]]": InstrumentConfig,
-    "[instrument.grid]": GridConfig,
-    "[instrument.grid.weights]": WeightsConfig,
-    "[instrument.two_sided]": TwoSidedConfig,
-    "[instrument.two_sided.inventory_skew_config]": InventorySkewConfig,
-    "[instrument.limits]": LimitsConfig,
-    "[instrument.spec]": SpecConfig,
-    "[instrument.synthetic]": SyntheticConfig,
-}
+@cache
+def _sections() -> dict[str, type[Struct]]:
+    """Every table by its header as written, those of an instrument last."""
+    found: dict[str, type[Struct]] = {}
+
+    def below(table: type[Struct], names: str) -> None:
+        for field in fields(table):
+            many = get_origin(field.kind) is tuple
+            kind = get_args(field.kind)[0] if many else field.kind
+            if isinstance(kind, type) and issubclass(kind, Struct):
+                name = f"{names}.{field.name}" if names else field.name
+                found[f"[[{name}]]" if many else f"[{name}]"] = kind
+                below(kind, name)
+
+    below(Config, "")
+    return dict(sorted(found.items(), key=lambda item: "instrument" in item[0]))
 
 
 def _home(name: str, table: type[Struct]) -> str:
     """The section, other than ``table``, that holds a key of that very name, or ""."""
-    for section, struct in _SECTIONS.items():
+    for section, struct in _sections().items():
         if struct is not table and name in [field.name for field in fields(struct)]:
             return section
     return ""
@@ -278,7 +294,7 @@ def _home(name: str, table: type[Struct]) -> str:
 
 def _home_nearby(name: str, table: type[Struct]) -> str:
     """The section that holds the key probably meant, and that key, or ""."""
-    for section, struct in _SECTIONS.items():
+    for section, struct in _sections().items():
         names = [field.name for field in fields(struct)]
         alias = _ALIASES.get(name, "")
         near = alias if alias in names else nearest(name, names)
@@ -328,20 +344,26 @@ def _header(path: Path) -> str:
     return ".".join(part for part in path if isinstance(part, str))
 
 
+def _one_of(choices: tuple[str, ...]) -> str:
+    return "one of " + ", ".join(f'"{choice}"' for choice in choices)
+
+
 def _choice(
     field: Field, choices: tuple[str, ...], raw: Any, path: Path, faults: FaultList
 ) -> str | None:
     if raw in choices and isinstance(raw, str):
         return raw
-    rule = "one of " + ", ".join(f'"{choice}"' for choice in choices)
+    rule = _one_of(choices)
     if field.name == "mode":  # nothing near is guessed where orders are at stake
         faults.add(path, rule, 'mode = "paper"')
         return None
     near = nearest(str(raw), choices)
     meant = [near] if near else beginning(str(raw), choices)
-    repair = _repair(field)
+    element = isinstance(path[-1], int)
+    repair = "one of these, or remove it" if element else _repair(field)
     if meant:
-        repair = f"did you mean {field.name} = {' or '.join(map(toml_text, meant))}?"
+        name = "" if element else f"{field.name} = "
+        repair = f"did you mean {name}{' or '.join(map(toml_text, meant))}?"
     faults.add(path, rule, repair, guessed=bool(near))
     return near or None
 
@@ -351,11 +373,13 @@ def _sequence(
 ) -> list[Any] | None:
     kind = kinds[0]
     if isinstance(kind, type) and issubclass(kind, Struct):
-        return _tables(field, kind, raw, path, faults)
+        return _tables(kind, raw, path, faults)
     count = len(kinds) if Ellipsis not in kinds else None
     if not isinstance(raw, list) or (count is not None and len(raw) != count):
         what = "a list" if count is None else f"a list of {count} values"
-        faults.add(path, f"{what} in brackets: {_rule(field, kind)}", _repair(field))
+        one = isinstance(raw, str) and count is None and not looks_secret(raw)
+        repair = f"{field.name} = [{toml_text(raw)}]" if one else _repair(field)
+        faults.add(path, f"{what} in brackets: {_rule(field, kind)}", repair)
         return None
     if count is None and field.default and not raw:
         faults.add(path, f"at least one value: {_rule(field, kind)}", _repair(field))
@@ -364,14 +388,12 @@ def _sequence(
     return None if any(value is None for value in values) else values
 
 
-def _tables(
-    field: Field, kind: type[Struct], raw: Any, path: Path, faults: FaultList
-) -> list[Any] | None:
+def _tables(kind: type[Struct], raw: Any, path: Path, faults: FaultList) -> list[Any] | None:
     if isinstance(raw, dict):
-        faults.add(path, "a list of tables: double brackets", f"write [[{field.name}]]")
+        faults.add(path, "a list of tables: double brackets", f"write [[{_header(path)}]]")
         return [_table(kind, raw, path, faults)]
     if not isinstance(raw, list) or not raw or not all(isinstance(item, dict) for item in raw):
-        faults.add(path, "a list of tables: double brackets", f"write [[{field.name}]]")
+        faults.add(path, "a list of tables: double brackets", f"write [[{_header(path)}]]")
         return None
     return [_table(kind, item, (*path, index), faults) for index, item in enumerate(raw)]
 
@@ -423,18 +445,18 @@ def _within(field: Field, number: int | Decimal) -> bool:
 
 
 def _rule(field: Field, kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return _one_of(get_args(kind))
     word = {int: "a whole number", float: "a finite number", str: "text in quotes"}[kind]
     bounds = bounds_text(field)
     return f"{word}, {field.key.unit}" + (f": {bounds}" if bounds else "")
 
 
 def _repair(field: Field) -> str:
-    if field.needed:
-        return f'{field.name} = "BTCUSDT"'
+    if field.key.example:
+        return f"{field.name} = {field.key.example}"
     if field.default is None:
         return f"a value within the rule, or leave {field.name} out ({field.key.auto})"
-    if field.default == ():
-        return f'{field.name} = ["capture.gz"]'
     return f"{field.name} = {toml_text(field.default)}   (the default)"
 
 

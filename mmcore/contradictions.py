@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
+from .contradictions_venue import of_fees, of_simulation
+from .faults import Contradiction
 from .places import Path
 from .schema import (
     Config,
@@ -33,24 +35,11 @@ LIVE_REFUSED = (
 )
 
 
-class Contradiction(NamedTuple):
-    """One rule broken by several keys.
-
-    path: the key to repair first.  rule, repair: as in a fault.  others: the other keys it needs;
-    where one of them is faulty itself, the rule is not judged.
-    """
-
-    path: Path
-    rule: str
-    repair: str
-    others: tuple[Path, ...] = ()
-
-
 def contradictions(config: Config, data: dict[str, Any]) -> Iterator[Contradiction]:
     """Every contradiction of a configuration; ``data`` is the document it was made from."""
     yield from _market(config, data)
     yield from _live(config, data)
-    yield from _simulation(config)
+    yield from of_simulation(config, _section(data, "simulation"))
     seen: dict[tuple[str, str], int] = {}
     for index, item in enumerate(config.instruments):
         path: Path = ("instrument", index)
@@ -71,6 +60,7 @@ def contradictions(config: Config, data: dict[str, Any]) -> Iterator[Contradicti
         )
         yield from _traded(config, item, path, given)
         yield from _spec(item.spec, (*path, "spec"))
+        yield from of_fees(item, path, given)
         if item.strategy == "grid":
             yield from _grid(item, item.grid, path)
         else:
@@ -240,7 +230,7 @@ def _traded(
             (("mode",), ("market", "source")),
         )
     if config.mode == "live":
-        for name in ("start_position", "quote_balance"):
+        for name in ("start_position", "quote_balance", "fees"):
             if name in given:
                 yield Contradiction(
                     (*path, name),
@@ -248,17 +238,6 @@ def _traded(
                     f"remove {name}",
                     (("mode",),),
                 )
-
-
-def _simulation(config: Config) -> Iterator[Contradiction]:
-    simulation = config.simulation
-    if simulation.queue_exponent is not None and not simulation.queue_model.startswith("power"):
-        yield Contradiction(
-            ("simulation", "queue_exponent"),
-            f"queue model {simulation.queue_model} has no exponent; power, power2 and power3 have",
-            'remove it, or queue_model = "power"',
-            (("simulation", "queue_model"),),
-        )
 
 
 def _symbol(item: InstrumentConfig, path: Path, source: str) -> Iterator[Contradiction]:

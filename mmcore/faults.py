@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -44,6 +45,19 @@ class Fault(NamedTuple):
         """Place, key and value in one line."""
         place = f"{self.file}:{self.line}:{self.column}"
         return f"{place}: {self.key}{' = ' if self.key and self.found else ''}{self.found}"
+
+
+class Contradiction(NamedTuple):
+    """One rule broken by several keys.
+
+    path: the key to repair first.  rule, repair: as in a fault.  others: the other keys it needs;
+    where one of them is faulty itself, the rule is not judged.
+    """
+
+    path: Path
+    rule: str
+    repair: str
+    others: tuple[Path, ...] = ()
 
 
 def report(faults: Sequence[Fault], lines_max: int = LINES_MAX) -> str:
@@ -157,7 +171,7 @@ def toml_text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return f'"{value}"'
+        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, tuple):
         return "[" + ", ".join(map(toml_text, value)) + "]"
     if isinstance(value, float):

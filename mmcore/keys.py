@@ -15,7 +15,7 @@ class Key(NamedTuple):
 
     unit: unit of the value, or the choice it makes.  why: the reason for the default.  Bounds are
     inclusive (``least``, ``most``) or not (``above``, ``below``).  auto: what an absent key stands
-    for, where the default is None.
+    for, where the default is None.  example: a value as it is written, where no default shows one.
     """
 
     unit: str
@@ -25,6 +25,7 @@ class Key(NamedTuple):
     above: float | None = None
     below: float | None = None
     auto: str = ""
+    example: str = ""
 
 
 class Field(NamedTuple):

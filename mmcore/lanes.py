@@ -181,7 +181,7 @@ def _compare(first: Config, other: Config) -> None:
     if any(getattr(first.market, name) != getattr(other.market, name) for name in names):
         wrong = "[market] differs"
     elif list(map(_instrument, first.instruments)) != list(map(_instrument, other.instruments)):
-        wrong = "the instruments, their order or their [instrument.spec] differ"
+        wrong = "the instruments, their order, their [instrument.spec] or [instrument.fees] differ"
     if wrong:
         raise ConfigError(
             f"{wrong} from {first.path}",
@@ -192,7 +192,7 @@ def _compare(first: Config, other: Config) -> None:
 
 
 def _instrument(item: object) -> tuple[object, ...]:
-    names = ("venue", "symbol", "spec", "synthetic")
+    names = ("venue", "symbol", "spec", "fees", "synthetic")
     return tuple(getattr(item, name) for name in names)
 
 

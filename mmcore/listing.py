@@ -31,7 +31,7 @@ def instrument_of(
     where = f"{item.venue}:{item.symbol}"
     try:
         base = _base(item, listed or {})
-        return replace(base, **_overrides(item.spec))
+        return replace(base, **_overrides(item))
     except UnknownInstrument as unknown:
         near = f'symbol = "{unknown.nearest}" if that is meant, else ' if unknown.nearest else ""
         raise ConfigError(
@@ -69,8 +69,18 @@ def _base(item: InstrumentConfig, listed: Mapping[str, Instrument]) -> Instrumen
     )
 
 
-def _overrides(spec: SpecConfig) -> dict[str, Any]:
+def changes_anything(item: InstrumentConfig) -> bool:
+    """Whether the configuration itself says something about the instrument."""
+    return bool(_overrides(item))
+
+
+def _overrides(item: InstrumentConfig) -> dict[str, Any]:
+    spec = item.spec
     given = {name: getattr(spec, name) for name in spec.__struct_fields__}
+    if item.fees.kind == "value":
+        maker, taker = item.fees.at_start
+        given["maker_fee_bps"] = spec.maker_fee_bps if maker is None else maker
+        given["taker_fee_bps"] = spec.taker_fee_bps if taker is None else taker
     changes = {name: value for name, value in given.items() if value is not None}
     if "kind" in changes:
         changes["kind"] = _KINDS[changes["kind"]]

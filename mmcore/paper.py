@@ -13,14 +13,14 @@ import numpy as np
 from ._channel import Latency
 from ._engine import Trader
 from ._sim import SimLoop
-from ._venue import RULES, Venue
+from ._venue import Venue
 from .desk import NS_PER_MS, NS_PER_S, TradingDesk
 from .events import EVENT
 from .progress import Level, plural
 from .schema import Config, SimulationConfig
 from .sources import source_of
 from .tape import Source
-from .wiring import Shared, Wiring, build, start_of
+from .wiring import Shared, Wiring, build, venue_of
 
 FOR_EVER = 2**63 - 1
 TIMER_NS = 100 * NS_PER_MS  # a silent market is noticed, held requests are sent, so often
@@ -186,20 +186,10 @@ class Seats(NamedTuple):
 
         beside: venues of the same instruments whose books are shared; none: books of their own.
         """
-        model = config.simulation
         venues, latencies = [], []
         for i, instrument in enumerate(wiring.instruments):
-            venues.append(
-                Venue(
-                    instrument.spec(i),
-                    beside=beside[i] if beside else None,
-                    rules=0 if model.funding else RULES["no_funding"],
-                    queue=model.queue_model,
-                    exponent=model.exponent,
-                    position=start_of(config.instruments[i], instrument),
-                )
-            )
-            latencies.append(latency_of(model, config.market.seed + i))
+            venues.append(venue_of(config, i, instrument, beside[i] if beside else None))
+            latencies.append(latency_of(config.simulation, config.market.seed + i))
         return cls(wiring.traders, tuple(venues), tuple(latencies))
 
 

@@ -296,7 +296,15 @@ def _closing_cost(trading: Trading, qty: int) -> float:
     scale, mid = trading.scale, trading.path.mid[-1]
     touch = mid - np.sign(qty) * trading.path.spread[-1] / 2
     lost = -qty * float(scale.gain(mid, touch))
-    return lost + abs(qty * float(scale.worth(touch))) * trading.item.taker_fee_bps / 1e4
+    return lost + _taker_fee(trading, abs(qty) * scale.unit, abs(qty * float(scale.worth(touch))))
+
+
+def _taker_fee(trading: Trading, size: float, worth: float) -> float:
+    """What one taker's fill costs, as the fees stand at the start."""
+    fees = trading.plan.fees
+    if fees.kind == "value" or not size:
+        return worth * trading.item.taker_fee_bps / 1e4
+    return (fees.at_start[1] or 0.0) * (size if fees.kind == "qty" else 1.0)
 
 
 def _market_facts(trading: Trading) -> dict[str, Any]:

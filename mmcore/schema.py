@@ -18,7 +18,7 @@ from msgspec import Struct, field
 
 from .keys import Key
 from .schema_limits import AccountConfig, LimitsConfig
-from .schema_simulation import QueueModel, SimulationConfig
+from .schema_simulation import FeesConfig, FeeTierConfig, QueueModel, Rule, SimulationConfig
 from .schema_sources import Environment, LiveConfig, MarketConfig, RunConfig, SyntheticConfig
 from .schema_spec import SpecConfig
 from .schema_strategies import (
@@ -34,6 +34,8 @@ __all__ = [
     "AccountConfig",
     "Config",
     "Environment",
+    "FeeTierConfig",
+    "FeesConfig",
     "GridConfig",
     "InstrumentConfig",
     "Inventory",
@@ -42,6 +44,7 @@ __all__ = [
     "LiveConfig",
     "MarketConfig",
     "QueueModel",
+    "Rule",
     "RunConfig",
     "SimulationConfig",
     "SpecConfig",
@@ -55,7 +58,7 @@ class InstrumentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """One instrument and the strategy that trades it."""
 
     venue: Annotated[Venue, Key("choice", "whose rules and fees hold")] = "synthetic"
-    symbol: Annotated[str, Key("name", "as the venue writes it; needed")]
+    symbol: Annotated[str, Key("name", "as the venue writes it; needed", example='"BTCUSDT"')]
     strategy: Annotated[Literal["grid", "two_sided"], Key("choice", "see the two tables")] = "grid"
     post_only: Annotated[
         bool, Key("yes or no", "no order may take; false: GTC, may pay the taker fee")
@@ -86,6 +89,9 @@ class InstrumentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     )
     spec: Annotated[SpecConfig, Key("table", "what the venue would say")] = field(
         default_factory=SpecConfig
+    )
+    fees: Annotated[FeesConfig, Key("table", "of the simulated venue")] = field(
+        default_factory=FeesConfig
     )
     synthetic: Annotated[SyntheticConfig, Key("table", "its synthetic market")] = field(
         default_factory=SyntheticConfig
@@ -121,9 +127,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     read, for the run directory.  The last two are no keys.
     """
 
-    instruments: Annotated[tuple[InstrumentConfig, ...], Key("tables", "at least one")] = field(
-        name="instrument"
-    )
+    instruments: Annotated[
+        tuple[InstrumentConfig, ...], Key("tables", "at least one", example="[[instrument]]")
+    ] = field(name="instrument")
     mode: Annotated[
         Literal["paper", "live"], Key("choice", "simulated orders; live: at the venue, see [live]")
     ] = "paper"

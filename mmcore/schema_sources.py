@@ -29,7 +29,11 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = 1
     files: Annotated[
         tuple[str, ...],
-        Key("paths", "captures to replay, in order; relative to the configuration file"),
+        Key(
+            "paths",
+            "captures to replay, in order; relative to the configuration file",
+            example='["capture.gz"]',
+        ),
     ] = ()
     speed: Annotated[
         float, Key("market seconds a second", "0: as fast as possible", least=0, most=1e6)

@@ -19,7 +19,7 @@ from .events import REQUEST, Flag, Kind, Reason, RecordKind, RequestKind
 from .paper import latency_of
 from .recording import heads_of
 from .retrace import Recorded
-from .wiring import start_of
+from .wiring import rules_of, start_of
 
 Rows = NDArray[np.void]
 Ints = NDArray[np.int64]
@@ -199,6 +199,8 @@ class Shadow:
         entry_ns, response_ns = travel
         venue = Venue(
             self._spec,
+            rules=rules_of(self._model),
+            order_rate=self._model.order_rate or 0,
             queue=model.queue,
             exponent=model.exponent or 1.0,
             position=self._position,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .errors import ConfigError
 from .instrument import Instrument
-from .listing import instrument_of
+from .listing import changes_anything, instrument_of
 from .symbols import START_PRICES
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _tape(config: Config) -> TapeSource:
     wanted = [_wanted(item) for item in config.instruments]
     source = TapeSource(files, wanted)
     final = [
-        instrument_of(item, {known.symbol: known}) if _overrides(item) else known
+        instrument_of(item, {known.symbol: known}) if changes_anything(item) else known
         for item, known in zip(config.instruments, source.instruments, strict=True)
     ]
     if tuple(final) == tuple(source.instruments):
@@ -64,7 +64,3 @@ def _tape(config: Config) -> TapeSource:
 def _wanted(item: InstrumentConfig) -> Instrument | tuple[str, str]:
     complete = item.spec.tick is not None and item.spec.lot is not None
     return instrument_of(item) if complete else (item.venue, item.symbol)
-
-
-def _overrides(item: InstrumentConfig) -> bool:
-    return any(getattr(item.spec, name) is not None for name in item.spec.__struct_fields__)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ._book import Book
 from ._engine import Account, Market, Ring, Trader
@@ -16,7 +16,15 @@ from ._orders import Orders
 from ._quotes import GridStrategy, Strategy, TwoSidedStrategy
 from ._rate import RateLimiter
 from ._signals import Signals, Weights
-from .config import Config, GridConfig, InstrumentConfig, TwoSidedConfig
+from ._venue import PARITY, PARITY_WHOLE, RULES, Venue
+from .config import (
+    Config,
+    FeesConfig,
+    GridConfig,
+    InstrumentConfig,
+    SimulationConfig,
+    TwoSidedConfig,
+)
 from .errors import ConfigError
 from .events import ContractKind
 from .instrument import Instrument
@@ -122,6 +130,61 @@ def reserve_of(limit: int) -> int:
     one second, and a limit of two must leave both.
     """
     return limit // 5
+
+
+def venue_of(
+    config: Config, index: int, instrument: Instrument, beside: Venue | None = None
+) -> Venue:
+    """The simulated venue of one instrument, as ``[simulation]`` and ``[instrument.fees]`` ask.
+
+    beside: another account's venue of the instrument, whose book is shared.  Raises ConfigError for
+    fees that the venue cannot count exactly.
+    """
+    item, model = config.instruments[index], config.simulation
+    try:
+        return Venue(
+            instrument.spec(index),
+            beside=beside,
+            rules=rules_of(model),
+            queue=model.queue_model,
+            exponent=model.exponent,
+            position=start_of(item, instrument),
+            order_rate=model.order_rate or 0,
+            batch_max=model.batch_max or 0,
+            **_fees(item.fees),
+        )
+    except ValueError as error:
+        raise ConfigError(
+            str(error),
+            where=f"{config.path}: {item.venue}:{item.symbol}",
+            done="nothing was started",
+            todo="write the fees of [instrument.fees] with fewer digits",
+        ) from None
+
+
+def rules_of(model: SimulationConfig) -> int:
+    """The switches of the simulated venue as bits."""
+    sets = RULES | {"parity": PARITY, "parity_whole": PARITY_WHOLE}
+    bits = 0 if model.funding else RULES["no_funding"]
+    for name in model.rules:
+        bits |= sets[name]
+    return bits
+
+
+def _fees(fees: FeesConfig) -> dict[str, Any]:
+    """Fees as the venue takes them: fractions of the notional, or money; none: the instrument's."""
+    scale = Decimal("0.0001") if fees.kind == "value" else Decimal(1)
+
+    def exact(fee: float) -> Decimal:
+        return Decimal(repr(fee)) * scale
+
+    if fees.tiers:
+        rows = [(tier.volume, exact(tier.maker), exact(tier.taker)) for tier in fees.tiers]
+        days = {"traded": fees.traded, "tier_days": fees.tier_days}
+        return {"fee": fees.kind, "tiers": rows, **days}
+    one = {"maker_fee": fees.maker, "taker_fee": fees.taker}
+    given = {name: exact(fee) for name, fee in one.items() if fee is not None}
+    return {"fee": fees.kind, **given}
 
 
 def strategy_of(item: InstrumentConfig) -> Strategy:

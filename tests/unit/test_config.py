@@ -104,6 +104,9 @@ LIVE = SMALLEST + 'venue = "bybit-linear"\n'
 GRID = SMALLEST + "[instrument.grid]\n"
 TWO = SMALLEST + 'strategy = "two_sided"\n[instrument.two_sided]\n'
 
+FEES = SMALLEST + "[instrument.fees]\n"
+TIER = "[[instrument.fees.tiers]]\n"
+
 ONE_FAULT = [
     # text, line, key, found, part of the rule, part of the repair
     (GRID + "minimum_spread = -3", 4, "minimum_spread", "-3", "bps of the mid", "27"),
@@ -251,6 +254,69 @@ ONE_FAULT = [
     (
         "simulation = { queue_exponent = 2 }\n" + SMALLEST,
         1, "queue_exponent", "2", "no exponent", "power",
+    ),
+    (
+        'simulation = { rules = ["whole_trough"] }\n' + SMALLEST,
+        1, "rules[0]", '"whole_trough"', "one of", 'did you mean "whole_through"?',
+    ),
+    (
+        'simulation = { rules = "parity" }\n' + SMALLEST,
+        1, "rules", '"parity"', "a list in brackets", 'rules = ["parity"]',
+    ),
+    (
+        'simulation = { rules = ["best"] }\n' + SMALLEST,
+        1, "rules[0]", '"best"', "one of", "one of these, or remove it",
+    ),
+    (
+        'market = { source = "tape", files = "a.gz" }\n' + SMALLEST,
+        1, "files", '"a.gz"', "a list in brackets", 'files = ["a.gz"]',
+    ),
+    (
+        'simulation = { rules = ["parity", "parity_whole"] }\n' + SMALLEST,
+        1, "rules", '["parity", "parity_whole"]', "without them", 'rules = ["parity"]',
+    ),
+    (
+        'simulation = { rules = ["half_lot", "half_lot"] }\n' + SMALLEST,
+        1, "rules[1]", '"half_lot"', "once", "remove",
+    ),
+    (
+        'simulation = { rules = ["parity"], funding = true }\n' + SMALLEST,
+        1, "funding", "true", "pay no funding", "funding = false",
+    ),
+    ("simulation = { order_rate = 0 }\n" + SMALLEST, 1, "order_rate", "0", "1 to 65535", "leave"),
+    ("simulation = { batch_max = 2.5 }\n" + SMALLEST, 1, "batch_max", "2.5", "whole", "leave"),
+    (FEES + 'kind = "bps"', 4, "fees.kind", '"bps"', "one of", "value"),
+    (FEES + 'kind = "flat"\ntaker = 1', 3, "maker", "(missing)", "per fill", "add maker"),
+    (FEES + 'kind = "qty"\nmaker = 1', 3, "taker", "(missing)", "per 1.0 of size", "add taker"),
+    (FEES + "maker = 2e3", 4, "fees.maker", "2e3", "bps of the notional: -100", "maker = 2.0"),
+    (FEES + "traded = 5", 4, "fees.traded", "5", "only with tiers", "[[instrument.fees.tiers]]"),
+    (FEES + "tier_days = 5", 4, "tier_days", "5", "only with tiers", "remove tier_days"),
+    (FEES + "tiers = [[0, 2, 5]]", 4, "tiers", "[[0, 2", "double", "[[instrument.fees.tiers]]"),
+    (FEES + TIER + "maker = 1\ntaker = 1", 4, "volume", "(missing)", "quote", "add volume = 0"),
+    (FEES + TIER + "maker = 1\nvolume = 0", 4, "taker", "(missing)", "bps", "add taker = 5.0"),
+    (
+        FEES + "tiers = [{ volume = 5, maker = 1, taker = 1 }]",
+        4, "tiers[0].volume", "5", "0 in the first tier", "volume = 0",
+    ),
+    (
+        FEES + (TIER + "volume = 0\nmaker = 1\ntaker = 1\n") * 2,
+        9, "tiers[1].volume", "0", "above the tier before", "in order",
+    ),
+    (
+        FEES + "maker = 1\n" + TIER + "volume = 0\nmaker = 1\ntaker = 1",
+        4, "fees.maker", "1", "the tiers say", "remove maker",
+    ),
+    (
+        FEES + "maker = 1\n[instrument.spec]\nmaker_fee_bps = 1",
+        6, "spec.maker_fee_bps", "1", "already", "remove maker_fee_bps",
+    ),
+    (
+        SMALLEST + 'grid.edge_bps = 1\nfees = { kind = "flat", maker = 1, taker = 1 }',
+        3, "grid.edge_bps", "1", "bps", "remove edge_bps",
+    ),
+    (
+        'mode = "live"\nlive = { environment = "loopback" }\n' + LIVE + "fees = { maker = 1 }\n",
+        6, "fees", "{ maker", "asked", "remove fees",
     ),
     ("account = { max_loss = 0 }\n" + SMALLEST, 1, "max_loss", "0", "above 0", "leave"),
 ]  # fmt: skip

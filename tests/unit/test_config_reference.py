@@ -11,6 +11,8 @@ from mmcore.keys import Field, fields
 from mmcore.schema import (
     AccountConfig,
     Config,
+    FeesConfig,
+    FeeTierConfig,
     GridConfig,
     InstrumentConfig,
     InventorySkewConfig,
@@ -40,6 +42,8 @@ TABLES: dict[str, type[Struct]] = {
     "instrument.two_sided.inventory_skew_config": InventorySkewConfig,
     "instrument.limits": LimitsConfig,
     "instrument.spec": SpecConfig,
+    "instrument.fees": FeesConfig,
+    "instrument.fees.tiers": FeeTierConfig,
     "instrument.synthetic": SyntheticConfig,
 }
 BLOCK = re.compile(r"<!-- keys: (?P<name>[\w.]+) -->\n(?P<table>.*?)\n?<!-- end -->", re.DOTALL)
@@ -59,7 +63,9 @@ def default_of(field: Field) -> str:
 
 def unit_of(field: Field) -> str:
     choices = getattr(field.kind, "__args__", ())
-    if field.key.unit == "choice":
+    if field.key.unit == "choices":
+        choices = choices[0].__args__
+    if field.key.unit in {"choice", "choices"}:
         return ", ".join(f"`{choice}`" for choice in choices)
     bounds = bounds_text(field)
     return field.key.unit + (f"; {bounds}" if bounds else "")

@@ -90,15 +90,16 @@ def test_what_is_no_schedule_is_refused(options: dict[str, Any], words: str) -> 
 
 
 @given(
+    first=st.sampled_from([0, 1, 20]),
     days=st.integers(1, 5),
     traded=st.integers(0, 400),
     fills=st.lists(st.tuples(st.integers(0, 4), st.integers(1, 3_000)), min_size=1, max_size=25),
 )
-def test_against_a_diary(days: int, traded: int, fills: list[tuple[int, int]]) -> None:
+def test_against_a_diary(first: int, days: int, traded: int, fills: list[tuple[int, int]]) -> None:
     """One entry a fill, looked through from the first page each time."""
     venue = Market(tiers=TIERS, tier_days=days, traded=traded).venue
     diary: list[tuple[int, Fraction]] = []
-    day = 20
+    day = first
     for gap, lots in fills:
         day += gap
         diary = diary or [(day - 1, Fraction(traded))]

@@ -17,8 +17,10 @@ from .words import MARKOUT_S, duration
 
 POINTS = 1500  # of a line; a bin keeps its lowest and its highest point
 FILLS_DRAWN = 4000
-BUY, SELL, LINE, FAINT, WARN = "#1a9850", "#d73027", "#2c6fbb", "#9aa5b1", "#e08214"
-COLORS = (LINE, WARN, "#7b3294", BUY, SELL, "#00868b", "#8c510a", "#5e4fa2")
+# Colours that people tell apart whatever they see of red and green; shapes differ too.
+BUY, SELL, LINE, FAINT, WARN = "#0072b2", "#d55e00", "#2c6fbb", "#8f9baa", "#e69f00"
+COLORS = (BUY, WARN, "#009e73", "#cc79a7", SELL, "#56b4e9", "#8c6d31", "#6a51a3")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "cross", "triangle-down")
 Figure = dict[str, Any]
 
 
@@ -41,7 +43,11 @@ def charts(report: Report) -> dict[str, Figure]:
             found[f"markout-{n}-{by}"] = _hours(mine) if by == "hour" else _markouts(mine)
         if len(measured.trading.fills):
             found[f"waiting-{n}"] = _waiting(measured.trading)
-        if facts["band"]:
+        if told := facts["exposure"]:
+            found[f"exposure-{n}"] = _exposure(report.facts["exposure"], facts)
+            if told["markouts"]:
+                found[f"markout-{n}-queue"] = _markouts(told["markouts"])
+        elif facts["band"]:
             found[f"band-{n}"] = _band(facts["band"])
     return found
 
@@ -108,7 +114,7 @@ def _equity(parts: Sequence[Measured], currency: str) -> Figure:
             at, values = thin(each.equity_ns, each.equity)
             data.append(_line(each.trading.name, _ms(at), _numbers(values), color))
     at, values = thin(ts_ns, -drawdowns(series))
-    below = {"fill": "tozeroy", "yaxis": "y2", "fillcolor": "rgba(215,48,39,0.18)"}
+    below = {"fill": "tozeroy", "yaxis": "y2", "fillcolor": "rgba(213,94,0,0.18)"}
     data.append(_line("drawdown", _ms(at), _numbers(values), SELL, **below))
     layout = _layout(currency, height=400)
     layout["yaxis"] |= {"domain": [0.32, 1]}
@@ -151,7 +157,7 @@ def _terms(terms: dict[str, float], currency: str) -> Figure:
         "textposition": "auto",
         "increasing": {"marker": {"color": BUY}},
         "decreasing": {"marker": {"color": SELL}},
-        "totals": {"marker": {"color": LINE}},
+        "totals": {"marker": {"color": FAINT}},
         "connector": {"line": {"color": FAINT, "width": 1}},
     }
     layout = _layout(currency, hovermode="closest", showlegend=False, xaxis={"type": "category"})
@@ -177,6 +183,58 @@ def _band(band: dict[str, Any]) -> Figure:
     layout["xaxis"] = {"title": {"text": f"net, {band['currency']}"}}
     layout["yaxis"] = {"type": "category", "autorange": "reversed", "automargin": True}
     return {"data": [bars], "layout": layout}
+
+
+def _exposure(exposure: dict[str, Any], facts: dict[str, Any]) -> Figure:
+    """Net by latency: a bar from the least to the most of the queue models, a mark for each."""
+    told, currency = facts["exposure"], facts["currency"]
+    way = exposure["entry_ms"], exposure["response_ms"]
+    rows = {
+        factor: f"{factor:g} times<br>{way[0] * factor:.3g} + {way[1] * factor:.3g} ms"
+        for factor in exposure["latencies"]
+    }
+    data: list[Figure] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": [band["low"], band["high"]],
+            "y": [rows[band["latency"]]] * 2,
+            "line": {"color": FAINT, "width": 10},
+            "opacity": 0.4,
+            "showlegend": False,
+            "hoverinfo": "skip",
+        }
+        for band in told["bands"]
+    ]
+    looks = zip(exposure["models"], COLORS, SYMBOLS, strict=False)
+    for model, color, symbol in looks:
+        cases = [case for case in told["cases"] if case["model"] == model]
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": model,
+                "x": _numbers([case["net"] for case in cases]),
+                "y": [rows[case["latency"]] for case in cases],
+                "text": [
+                    f"{model}: {case['net']:+,.4g}, {case['fills']:,} fills" for case in cases
+                ],
+                "hoverinfo": "text",
+                "marker": {"symbol": symbol, "size": 11, "color": color},
+            }
+        )
+    layout = _layout("", hovermode="closest", height=130 + 50 * len(rows))
+    layout["xaxis"] = {"title": {"text": f"net, {currency}"}, "zeroline": True}
+    layout["yaxis"] = {"type": "category", "autorange": "reversed", "automargin": True}
+    layout["margin"] = {"l": 64, "r": 16, "t": 8, "b": 48}
+    if exposure["measured"]:
+        layout["shapes"] = [_upright(facts["attribution"]["net"], SELL)]
+    return {"data": data, "layout": layout}
+
+
+def _upright(x: float, color: str) -> Figure:
+    line = {"color": color, "dash": "dash", "width": 2}
+    return {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": x, "x1": x, "line": line}
 
 
 # -- one instrument --------------------------------------------------------------------------
@@ -274,14 +332,18 @@ def _calls(trading: Trading) -> Figure:
 
 def _markouts(curves: Sequence[dict[str, Any]]) -> Figure:
     data = []
-    for curve, color in zip(curves, COLORS * len(curves), strict=False):
+    looks = zip(COLORS * len(curves), SYMBOLS * len(curves), strict=True)
+    for curve, (color, symbol) in zip(curves, looks, strict=False):
         x = [f"{horizon:g} s" for horizon in curve["horizons_s"]]
         name = f"{curve['name']} ({curve['fills'][0]:,})"
-        bars = _bars(curve["mean"], curve["low"], curve["high"])
+        bars = {**_bars(curve["mean"], curve["low"], curve["high"]), "color": color}
         texts = [f"{count:,} fills" for count in curve["fills"]]
-        more = {"mode": "lines+markers", "error_y": bars, "text": texts, "connectgaps": False}
+        more: Figure = {"mode": "lines+markers", "error_y": bars, "text": texts}
+        more |= {"connectgaps": False, "marker": {"symbol": symbol, "size": 7}}
         data.append(_line(name, x, _numbers(_or_nan(curve["mean"]), 5), color, **more))
     layout = _layout("ticks a fill", height=280, hovermode="closest", xaxis={"type": "category"})
+    # Side by side at their horizon: bars that lie on each other cannot be read.
+    layout |= {"scattermode": "group", "scattergap": 0.6}
     return {"data": data, "layout": layout}
 
 

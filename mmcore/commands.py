@@ -280,9 +280,19 @@ def backtest_command(
 @click.option("--out", metavar="FILE", help="The page (default: report.html in RUN).")
 @click.option("--csv", "csv_file", metavar="FILE", help="The fills as CSV too.")
 @click.option("--parquet", metavar="FOLDER", help="Fills and equity as Parquet too.")
+@click.option(
+    "--exposure/--no-exposure",
+    default=None,
+    help="Trade it again at other latencies and queues (default: unless the run is very long).",
+)
 @json_option
 def report_command(
-    run: str, out: str | None, csv_file: str | None, parquet: str | None, as_json: bool
+    run: str,
+    out: str | None,
+    csv_file: str | None,
+    parquet: str | None,
+    exposure: bool | None,
+    as_json: bool,
 ) -> None:
     """Say what a run was worth, and where that came from: a page, JSON, tables.
 
@@ -300,6 +310,10 @@ def report_command(
 
         require_extra()
     report = report_of(run)
+    if exposure is not None or out is not None or as_json:
+        from .exposure import exposed
+
+        report = exposed(report, thorough=exposure)
     written = []
     if out is not None:
         from .page import write_page

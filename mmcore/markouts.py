@@ -21,6 +21,7 @@ RESAMPLES = 500
 BAND = (0.05, 0.95)
 BLOCKS_MAX = 1000
 FILLS_MIN = 5  # below it no band is given: there is nothing to draw from
+GROUPS = ("side", "level", "imbalance", "hour")  # hour: of the day, UTC
 IMBALANCE_EDGES = (-1 / 3, 1 / 3)
 IMBALANCE_WORDS = ("against us", "balanced", "for us")  # of the book, seen from the fill's side
 
@@ -63,20 +64,22 @@ def curves(
     path: MidPath,
     *,
     horizons_s: Sequence[float] = HORIZONS_S,
+    by: Sequence[str] = GROUPS,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> list[Curve]:
-    """The curve of all FILLS of one instrument, then by side, level, imbalance and hour (UTC)."""
+    """The curve of all FILLS of one instrument, then those ``by`` some of GROUPS."""
     values = [markout(fills, path, horizon) for horizon in horizons_s]
     blocks = [block_of(fills["ts_ns"], horizon) for horizon in horizons_s]
     found = []
-    for by, name, mask in groups(fills):
+    chosen = [each for each in groups(fills) if each[0] == "all" or each[0] in by]
+    for word, name, mask in chosen:
         rows = [
             _point(fills, gained, block, mask, resamples, seed)
             for gained, block in zip(values, blocks, strict=True)
         ]
         mean, low, high, bps, count = (np.array(column) for column in zip(*rows, strict=True))
-        found.append(Curve(by, name, tuple(horizons_s), mean, low, high, bps, count))
+        found.append(Curve(word, name, tuple(horizons_s), mean, low, high, bps, count))
     return found
 
 

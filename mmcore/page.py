@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 
 from .charts import charts
+from .exposure import exposed
 from .report import Report, cannot_write, missing, report_of
-from .words import duration, money
+from .words import duration, exposure_words, money
 
 
 def write_page(report: Report, path: Path) -> None:
@@ -31,7 +32,7 @@ def write_pages(directories: Sequence[Path | str], path: Path) -> list[Path]:
     for number, directory in enumerate(directories, 1):
         name = path.name if number == 1 else f"{path.stem}-{number}{path.suffix}"
         written.append(path.with_name(name))
-        write_page(report_of(directory), written[-1])
+        write_page(exposed(report_of(directory)), written[-1])
     return written
 
 
@@ -51,6 +52,7 @@ def page_of(report: Report) -> str:
     figures = charts(report)
     text: str = template.render(
         **report.facts,
+        exposure_words=exposure_words,
         figures=figures,
         figures_json=_in_script(orjson.dumps(figures).decode()),
         plotly=_plotly(),

@@ -72,7 +72,7 @@ def report_of(directory: Path | str) -> Report:
     run = read_run(directory)
     interval_s = interval_of(max(each.path.seconds for each in run.tradings))
     measured = tuple(_measure(each, interval_s) for each in run.tradings)
-    facts = _clean(_facts(run, measured, interval_s))
+    facts = clean(_facts(run, measured, interval_s))
     facts["sentences"] = sentences(facts)
     return Report(run, interval_s, measured, facts)
 
@@ -114,6 +114,7 @@ def _facts(run: Traded, measured: tuple[Measured, ...], interval_s: float) -> di
             "adverse_selection_s": ADVERSE_S,
         },
         "totals": _totals(measured, interval_s),
+        "exposure": None,
         "instruments": [_instrument_facts(each) for each in measured],
     }
 
@@ -203,9 +204,10 @@ def _instrument_facts(measured: Measured) -> dict[str, Any]:
         "orders": _order_facts(trading),
         "quoting": _quoting_facts(trading),
         "inventory": _inventory_facts(trading),
-        "markouts": [_curve_facts(curve, scale.tick) for curve in measured.curves],
+        "markouts": [curve_facts(curve, scale.tick) for curve in measured.curves],
         "market": _market_facts(trading),
         "band": json.loads(trading.summary.get("band") or "null"),
+        "exposure": None,
     }
 
 
@@ -308,7 +310,7 @@ def _taker_fee(trading: Trading, size: float, worth: float) -> float:
 
 
 def _market_facts(trading: Trading) -> dict[str, Any]:
-    path = trading.path
+    path, counters = trading.path, trading.book.counters
     volume = float(trading.prints["qty"].sum()) * trading.scale.unit
     own = float(trading.fills["qty"].sum()) * trading.scale.unit
     share = own / volume if volume else None
@@ -319,15 +321,16 @@ def _market_facts(trading: Trading) -> dict[str, Any]:
         "volume": volume,
         "own_share": share,
         "own_share_large": share is not None and share > OWN_SHARE_WARNED,
-        "gaps": trading.gaps,
-        "crossed": trading.crossed,
-        "malformed": trading.malformed,
+        "gaps": counters.gaps,
+        "crossed": counters.crossed,
+        "malformed": counters.bad,
         "unusable_s": path.seconds_unusable,
         "not_quoting_s": seconds_by_status(trading),
     }
 
 
-def _curve_facts(curve: Curve, tick: float) -> dict[str, Any]:
+def curve_facts(curve: Curve, tick: float) -> dict[str, Any]:
+    """A curve for machines.  tick: what one is worth, quote currency."""
     columns = {name: getattr(curve, name).tolist() for name in ("mean", "low", "high", "mean_bps")}
     return {
         "by": curve.by,
@@ -339,12 +342,12 @@ def _curve_facts(curve: Curve, tick: float) -> dict[str, Any]:
     }
 
 
-def _clean(value: Any) -> Any:
+def clean(value: Any) -> Any:
     """The same without nan and numpy's numbers, which JSON does not have."""
     if isinstance(value, Mapping):
-        return {str(key): _clean(each) for key, each in value.items()}
+        return {str(key): clean(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_clean(each) for each in value]
+        return [clean(each) for each in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float):

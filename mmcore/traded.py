@@ -40,8 +40,8 @@ REQUESTS = (RecordKind.PLACE, RecordKind.AMEND, RecordKind.CANCEL)
 class Trading:
     """One trader of a run: its instrument, its market, and what it did there.
 
-    prints: public trades (`mmcore._path.PRINT`).  number: of each record, its order.  gaps,
-    crossed, malformed: messages of its market.
+    book: of its market, after the last message.  prints: public trades (`mmcore._path.PRINT`).
+    number: of each record, its order.
     """
 
     trader: int
@@ -49,6 +49,7 @@ class Trading:
     item: Instrument
     plan: InstrumentConfig
     scale: Scale
+    book: Book
     path: MidPath
     prints: NDArray[np.void]
     fills: NDArray[np.void]
@@ -57,9 +58,6 @@ class Trading:
     records: NDArray[np.void]
     number: Ints
     summary: dict[str, Any]
-    gaps: int
-    crossed: int
-    malformed: int
 
     @property
     def call_ns(self) -> Ints:
@@ -210,7 +208,7 @@ def _trading(
     index = int(mine["instrument"][0]) if len(mine) else trader
     item = tape.instruments[index]
     live = tape.provenance.get("mode") == "live"
-    market = _market(tape, index, item, live=live)
+    market = market_in(tape, index, item, live=live)
     venue_ns = _venue_ns(mine, tape, plan, live=live)
     return trading_of(trader, mine, item, market, plan, venue_ns, summary)
 
@@ -241,6 +239,7 @@ def trading_of(
         item=item,
         plan=plan.instruments[min(trader, len(plan.instruments) - 1)],
         scale=scale,
+        book=book,
         path=path,
         prints=prints,
         fills=fills,
@@ -249,9 +248,6 @@ def trading_of(
         records=records,
         number=number,
         summary=summary,
-        gaps=book.counters.gaps,
-        crossed=book.counters.crossed,
-        malformed=book.counters.bad,
     )
 
 
@@ -261,8 +257,11 @@ def scale_of(item: Instrument) -> Scale:
     return Scale(float(item.tick), 1 / item.qty_per_one, float(item.contract_size), inverse)
 
 
-def _market(tape: TapeFile, index: int, item: Instrument, *, live: bool) -> Market:
-    """The book after the last message, its path and the prints, on the clock of the fills."""
+def market_in(tape: TapeFile, index: int, item: Instrument, *, live: bool) -> Market:
+    """The market of one instrument of an event log, on the clock of the fills.
+
+    live: those of a venue.  Raises NoDataError where its book was never usable.
+    """
     flags = tape.rows["flags"][:1]
     two = bool(len(flags) and flags[0] & (Flag.EXCH | Flag.LOCAL))
     book = Book(item.spec(index))
@@ -375,10 +374,10 @@ def _account(records: NDArray[np.void], fills: NDArray[np.void], scale: Scale) -
 
 def _start_qty(records: NDArray[np.void]) -> int:
     """Units held before the first request; a position that was found enters before it."""
-    begun = records[records["kind"] != RecordKind.STATUS]
-    if not len(begun):
+    begun = records["kind"] != RecordKind.STATUS
+    if not begun.any():
         return int(records["position"][-1]) if len(records) else 0
-    first = begun[0]
+    first = records[int(np.argmax(begun))]
     change = int(first["side"]) * int(first["qty"]) if first["kind"] == RecordKind.FILL else 0
     return int(first["position"]) - change
 

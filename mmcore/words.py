@@ -16,6 +16,27 @@ def sentences(facts: Mapping[str, Any]) -> list[str]:
     return [_outcome(facts), _origin(facts), _fills(facts)]
 
 
+def exposure_words(exposure: Mapping[str, Any], told: Mapping[str, Any], currency: str) -> str:
+    """What latency and queue model decide, of one trader: its own model first, then all cases."""
+    cases = told["cases"]
+    own = [each for each in cases if each["model"] == exposure["own"]]
+    parts = [f"{money(each['net'], currency)} at {_times(each['latency'])}" for each in own]
+    text = f"Under {exposure['own']}: {', '.join(parts)}."
+    low, high = min(each["net"] for each in cases), max(each["net"] for each in cases)
+    if low == high == 0:
+        return f"{text} No case fills anything."
+    among = f"Of all {len(cases)} cases the least is {money(low, currency)}"
+    among = f"{among} and the most {money(high, currency)}"
+    if low > 0 or high < 0:
+        word = "earns" if low > 0 else "loses"
+        return f"{text} {among}: it {word} in every one."
+    return f"{text} {among}: whether it earns hangs on what is assumed here."
+
+
+def _times(factor: float) -> str:
+    return {0.5: "half the latency", 1.0: "its own", 2.0: "twice"}.get(factor, f"{factor:g} x")
+
+
 def duration(seconds: float) -> str:
     """Time as people say it: 2 min 5 s, 3 h 10 min, 2.5 days."""
     if seconds < 0.1:

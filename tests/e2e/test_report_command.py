@@ -91,6 +91,7 @@ def test_the_page_holds_everything_and_reaches_for_nothing(run, capsys):
     places = set(re.findall(r'<div id="([\w-]+)" class="figure">', text))
     assert places == set(figures) - {name for name in figures if name.endswith("-hour")}
     assert {"equity-0", "terms-0", "price-1", "inventory-0", "calls-1", "markout-0-all"} <= places
+    assert {"exposure-0", "exposure-1", "markout-0-queue"} <= places
     assert "default-src 'none'" in own and "showSendToCloud: false" in own
     assert "the identity closes" in text and "Nothing is annualised" in text
 
@@ -171,7 +172,8 @@ def test_a_backtest_has_a_page_for_every_configuration_and_its_band(tmp_path, ca
     out = tmp_path / "out.html"
     arguments = ["backtest", str(config), "--seconds", "20", "--report", str(out)]
     assert execute(arguments) == 0
-    assert "Fill band" in out.read_text("utf-8")
+    text = out.read_text("utf-8")
+    assert "Latency and queue" in text and "to the last fill" in text
     assert execute([*arguments, str(config)]) == 0
     assert capsys.readouterr().out.splitlines()[-1].endswith("out-2.html")
     assert (tmp_path / "out-2.html").exists()

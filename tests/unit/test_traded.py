@@ -1,14 +1,18 @@
 """Run directories made by hand: the venue's clock, fees in the coin, funding, what was held."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mmcore.attribution import attribute
 from mmcore.errors import DataError, NoDataError
 from mmcore.events import EVENT, RECORD, Flag, Kind, PaidCode, RecordKind, RejectCode, Status
+from mmcore.exposure import config_of, exposed, plan_of
 from mmcore.instrument import known
 from mmcore.journal import Journal, RunDirectory
 from mmcore.report import report_of
+from mmcore.retrace import Recorded
 from mmcore.tape import TapeWriter
 from mmcore.traded import quotes_of, read_run, seconds_by_status
 
@@ -198,6 +202,23 @@ def test_an_instrument_without_a_book_is_named_and_the_others_are_measured(tmp_p
     assert [each["name"] for each in facts["instruments"]] == ["BTCUSDT"]
     (said,) = facts["run"]["unseen"]
     assert said.startswith("binance-spot:ETHUSDT: the book was never usable")
+
+
+def test_a_live_run_is_traded_again_at_the_latency_that_it_measured(tmp_path):
+    fill = told(Kind.FILL, 130, slot=1, generation=7, side=1, tick=1005, qty=300, seq=9)
+    rows = [*MARKET[:2], fill, *MARKET[2:]]
+    text = CONFIG[CONFIG.index("[[instrument]]") :]
+    live = {
+        "config_path": "my.toml",
+        "config": f'mode = "live"\n[live]\nenvironment = "loopback"\n{text}',
+    }
+    report = exposed(report_of(directory(tmp_path, rows, STORY, mode="live", facts=live)))
+    said = report.facts["exposure"]
+    assert (said["skipped"], said["measured"], said["same"]) == (None, True, None)
+    assert (said["entry_ms"], said["response_ms"]) == (10, 10)  # 20 ms until it was acknowledged
+    plan = plan_of(Recorded.open(report.run.directory), report, thorough=False)
+    twice = config_of(plan, replace(plan.own, latency=2.0)).simulation
+    assert (twice.entry_latency_ms, twice.response_latency_ms, twice.jitter_ms) == (20, 20, 0)
 
 
 def test_an_event_log_that_ends_before_the_fills_is_told(tmp_path):

@@ -27,6 +27,7 @@ from mmcore.gateway import Rows
 from mmcore.venue import DecodeError
 
 from ._decode import JsonDecoder
+from ._lateness import Lateness
 
 SNAPSHOT_LIMIT, PROBE_LIMIT = 1000, 5
 WATCH_S = 0.1
@@ -58,6 +59,7 @@ class Books:
 
     fetch: a depth snapshot's body, by symbol and number of levels.  emit: takes rows at once.
     raw: frames and snapshots as they came.  recycle: gives the public connection up, with why.
+    lateness: whose depth comes late.
     """
 
     def __init__(
@@ -71,8 +73,10 @@ class Books:
         recycle: Callable[[str], None],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         clock: Callable[[], int],
+        lateness: Lateness,
     ) -> None:
         self._decoder = decoder
+        self._lateness = lateness
         self._intake = Intake(decoder.scanner, max(decoder.numbers) + 1, 8192, 8192)
         self._fetch, self._emit, self._raw = fetch, emit, raw
         self._notice, self._recycle, self._spawn = notice, recycle, spawn
@@ -130,6 +134,8 @@ class Books:
                 now = self._clock()
                 for number, watch in self._watches.items():
                     self._look(number, watch, now)
+                if why := self._lateness.look():
+                    self._recycle(why)
 
     def _feed(self, frame: bytes, ts_local_ns: int) -> None:
         if self._intake.frame(frame, ts_local_ns) != 0:
@@ -187,7 +193,12 @@ class Books:
         chain = self._intake.chain(number)
         if chain["deltas"] != watch.n_deltas:
             watch.n_deltas, watch.seen_ns, watch.silence_ns = chain["deltas"], now_ns, SILENCE_NS
-        if watch.busy or number in self._halted:
+            before = number in self._lateness
+            if self._lateness.judge(number, chain["lag_ns"]) and not before:
+                self._down([number])  # a snapshot would be true for a moment only: none until then
+        elif number in self._lateness and now_ns - watch.seen_ns > SILENCE_NS:
+            self._lateness.forgive(number)
+        if watch.busy or number in self._halted or number in self._lateness:
             return
         if chain["waiting"]:
             self._down([number])
@@ -198,7 +209,7 @@ class Books:
 
     def _resync(self, number: int) -> None:
         watch = self._watches[number]
-        if not watch.busy and number not in self._halted:
+        if not watch.busy and number not in self._halted and number not in self._lateness:
             watch.busy = True
             self._spawn(self._read_book(number, self._opened))
 
@@ -207,11 +218,11 @@ class Books:
         watch, place = self._watches[number], self._places[number]
         symbol = self._decoder.instruments[place].symbol
         pause_s = RETRY_S
-        while self._is_current(opened) and number not in self._halted:
+        while self._is_wanted(number, opened):
             try:
                 body = await self._fetch(symbol, SNAPSHOT_LIMIT)
-                if not self._is_current(opened) or number in self._halted:
-                    return
+                if not self._is_wanted(number, opened):
+                    break
                 self._image(body, place, watch)
             except (VenueError, DecodeError) as error:
                 self._notice(f"Binance: no book of {symbol} ({error}); mmcore asks again")
@@ -222,6 +233,12 @@ class Books:
                     self._settle()
                     return
             await asyncio.sleep(pause_s)
+        if self._is_current(opened):
+            watch.busy = False
+
+    def _is_wanted(self, number: int, opened: int) -> bool:
+        in_order = number not in self._halted and number not in self._lateness
+        return in_order and self._is_current(opened)
 
     def _is_current(self, opened: int) -> bool:
         return self._is_open and opened == self._opened

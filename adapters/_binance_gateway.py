@@ -46,10 +46,12 @@ from ._binance_words import OrderNews
 from ._dead_man import NONE_HERE, DeadMan
 from ._decode import JsonDecoder, Terms
 from ._delivery import Delivery
+from ._lateness import Lateness
 from ._own import OwnOrders
 from ._stream import Stream
 
 START_S = 15.0
+LATE_S = 1.0  # depth is pushed every 100 ms, and takes tens
 CLOCK_EVERY_S = 600.0
 CLOCK_NOTICE_NS = 1_000_000_000
 AUDIT_EVERY_S = 10.0
@@ -160,7 +162,7 @@ class BinanceGateway(Delivery):
             self._decoder, fetch=self._rest.depth, emit=self._emit, raw=sink.raw,
             notice=lambda text: self._say("warning", text),
             recycle=self._recycle_public, spawn=self._spawn,
-            clock=self._setup.clock,
+            clock=self._setup.clock, lateness=self._lateness(),
         )  # fmt: skip
         if self._desk is not None:
             self._open_private()
@@ -170,13 +172,21 @@ class BinanceGateway(Delivery):
             self._spawn(self._audit(self._desk))
         self._open_public()
         await self._wait_up()
+        self._spawn(self._books.watch())
         if not await self._books.whole(START_S):
             raise NetworkError(
                 f"no book within {START_S:g} s", where=self._setup.venue,
                 todo="look at the network, and at Binance's status page",
             )  # fmt: skip
-        self._spawn(self._books.watch())
         self._spawn(self._keep_alive())
+
+    def _lateness(self) -> Lateness:
+        setup, rest = self._setup, self._rest
+        return Lateness(
+            {number: terms.item.symbol for number, terms in self._terms.items()},
+            setup.late_s or LATE_S, offset=lambda: rest.clock_offset_ns, measure=rest.sync_clock,
+            spawn=self._spawn, say=self._say, clock=setup.clock,
+        )  # fmt: skip
 
     async def _arm(self) -> None:
         """Set the dead man's switch before the first order; spot has none."""

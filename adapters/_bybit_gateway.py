@@ -39,6 +39,7 @@ from ._bybit_words import CATEGORIES, CLOCK_CODES, servers
 from ._dead_man import DeadMan
 from ._decode import JsonDecoder, Terms
 from ._delivery import Delivery
+from ._lateness import Lateness
 from ._own import OwnOrders
 from ._stream import Heartbeat, Stream
 
@@ -46,6 +47,7 @@ PING = b'{"op":"ping"}'
 PUBLIC_BEAT = Heartbeat("text", 10.0, 5.0, PING)
 PRIVATE_BEAT = Heartbeat("text", 2.5, 2.5, PING)  # order truth hangs on it
 STALE_S = 10.0
+LATE_S = 1.0  # depth is pushed every 20 ms, and takes tens
 UP_S = 15.0
 RESOLVE_S = 0.1
 CHECK_S = 0.25
@@ -173,6 +175,7 @@ class BybitGateway(Delivery):
             raw=sink.raw,
             notice=self._warn,
             clock=self._clock,
+            lateness=self._lateness(),
         )
 
         def down(why: str) -> None:
@@ -182,6 +185,14 @@ class BybitGateway(Delivery):
         market.stream = self._stream(
             "public", f"public/{self._category}", market.on_frame, market.on_up, down,
             beat=PUBLIC_BEAT, stale_s=STALE_S,
+        )  # fmt: skip
+
+    def _lateness(self) -> Lateness:
+        rest = self._rest
+        return Lateness(
+            {terms.number: terms.item.symbol for terms in self._terms.values()},
+            self._setup.late_s or LATE_S, offset=lambda: rest.offset_ns,
+            measure=rest.measure_clock, spawn=self._spawn, say=self._say, clock=self._clock,
         )  # fmt: skip
 
     def _make_trading(self, sink: Sink) -> None:

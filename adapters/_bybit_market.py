@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import orjson
 
 from mmcore._intake import Intake
@@ -21,10 +22,11 @@ from mmcore.venue import DecodeError, SymbolError
 
 from ._call import Pending
 from ._decode import JsonDecoder
+from ._lateness import Lateness
 from ._stream import Stream
 
 DEPTH = 50  # levels a side, every 20 ms
-TRADE = int(Kind.TRADE)
+TRADE, DEPTH_ROW = int(Kind.TRADE), int(Kind.DEPTH)
 ARGS_MAX = 10  # topics in one request
 ANSWER_S = 5.0
 SILENT_S, PATIENCE_S = 1.5, 12.0  # a book without news is asked for: the market may just be quiet
@@ -48,7 +50,8 @@ class _Book:
 class Market:
     """The public data of one gateway.
 
-    emit: gets rows; raw: gets frames as they came.  notice: gets a warning.
+    emit: gets rows; raw: gets frames as they came.  notice: gets a warning.  lateness: whose depth
+    comes late.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Market:
         raw: Callable[[str, bytes, int], None],
         notice: Callable[[str], None],
         clock: Callable[[], int],
+        lateness: Lateness,
     ) -> None:
         self.stream: Stream | None = None
         self.open = True  # False: books stay empty, whatever comes
@@ -69,6 +73,7 @@ class Market:
         self._raw = raw
         self._notice = notice
         self._clock = clock
+        self._lateness = lateness
         self._intake = Intake(decoder.scanner, max(decoder.numbers, default=0) + 1)
         self._pending = Pending("bybit public", ANSWER_S)
         self._books = [
@@ -92,7 +97,12 @@ class Market:
         if len(rows):
             if rows[0]["kind"] == TRADE:
                 self._traded(int(rows[0]["instrument"]))
+            elif self._lateness and self._is_late(rows[0]):
+                return
             self._emit(rows)
+
+    def _is_late(self, head: np.void) -> bool:
+        return head["kind"] == DEPTH_ROW and int(head["instrument"]) in self._lateness
 
     def _traded(self, number: int) -> None:
         for book in self._books:
@@ -173,7 +183,9 @@ class Market:
         for book in self._books:
             chain = self._intake.chain(book.number)
             self._hear(book, chain, now)
-            if chain["breaks"] != book.breaks:
+            if book.number in self._lateness:
+                book.breaks = chain["breaks"]  # whatever is broken is asked for when in time
+            elif chain["breaks"] != book.breaks:
                 book.breaks = chain["breaks"]
                 self._again(book)
             elif book.asked and now - book.since_s > AGAIN_S:
@@ -185,9 +197,24 @@ class Market:
                 self._again(book)
             elif not book.asked and now - book.since_s > book.patience_s:
                 self._again(book)
+        if why := self._lateness.look():
+            stream.recycle(why)
+
+    def _judge(self, book: _Book, lag_ns: int) -> None:
+        """A book that comes late is stale; one that is in time again is asked for."""
+        before = book.number in self._lateness
+        if self._lateness.judge(book.number, lag_ns) != before:
+            self._told_down(book)
+            if before:
+                self._again(book)
 
     def _hear(self, book: _Book, chain: Mapping[str, int], now: float) -> None:
         """Take note of depth that came since the last look."""
+        if (chain["snapshots"], chain["deltas"]) != (book.snapshots, book.deltas):
+            self._judge(book, chain["lag_ns"])
+        elif book.number in self._lateness and now - book.since_s > SILENT_S:
+            self._lateness.forgive(book.number)  # nothing flows that could be late
+            self._again(book)
         if chain["snapshots"] != book.snapshots:
             # Nothing but what was asked for: a quiet market is asked less and less often.
             quiet = book.asked and chain["deltas"] == book.deltas

@@ -17,6 +17,7 @@ from mmcore.gateway import Rows
 from mmcore.venue import DecodeError
 
 from ._decode import JsonDecoder
+from ._lateness import Lateness
 
 BELIEVE_NS = 2_000_000_000  # books of an earlier time for so long: the venue's clock was set back
 TRADES_KEPT = 20_000  # ids of prints, against repetition after a subscription
@@ -25,7 +26,8 @@ TRADES_KEPT = 20_000  # ids of prints, against repetition after a subscription
 class Books:
     """See the module's first lines.
 
-    emit: takes rows at once.  notice: gets a sentence for the user.
+    emit: takes rows at once.  notice: gets a sentence for the user.  lateness: whose books come
+    late.
     """
 
     def __init__(
@@ -34,8 +36,10 @@ class Books:
         *,
         emit: Callable[[Rows], None],
         notice: Callable[[str], None],
+        lateness: Lateness,
     ) -> None:
         self._decoder = decoder
+        self._lateness = lateness
         self._emit, self._notice = emit, notice
         self._terms = {terms.number: terms for terms in decoder.terms}
         self._older_ns: dict[int, int] = {}  # receive time of the first book that was older
@@ -106,6 +110,10 @@ class Books:
             self._down(number, ts_local_ns)
         return ", ".join(self._terms[number].item.symbol for number in quiet)
 
+    def late(self) -> str:
+        """Why the connection is to be replaced, where books come late for long; see `Lateness`."""
+        return self._lateness.look()
+
     async def whole(self, timeout_s: float) -> bool:
         """Wait until every book has its image; False where it takes longer."""
         try:
@@ -121,9 +129,13 @@ class Books:
         if not self._is_open:
             self._held[number] = rows.copy()
             return
-        self._image_ns[number] = stamp
-        self._heard_ns[number] = int(rows["ts_local_ns"][0])
+        now = int(rows["ts_local_ns"][0])
+        self._image_ns[number], self._heard_ns[number] = stamp, now
         self._older_ns.pop(number, None)
+        if self._lateness.judge(number, now - stamp):
+            if number not in self._missing:
+                self._down(number, now)
+            return
         self._emit(rows)
         self._missing.discard(number)
         if not self._missing:

@@ -37,6 +37,7 @@ from ._hyperliquid_account import Account
 from ._hyperliquid_books import Books
 from ._hyperliquid_rest import Rest
 from ._hyperliquid_words import ASSET, Coins, balance, funding, items_of
+from ._lateness import Lateness
 from ._own import OwnOrders, VenueFill
 from ._stream import Heartbeat, Stream
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:  # the extra is needed to trade, not to look
 START_S = 15.0
 SUBSCRIBE_S = 5.0
 STALE_S = 10.0  # without any data
+LATE_S = 2.5  # a book is of the last half second, and takes one more from far away
 SILENT_S = 3.0  # without a book of one coin: it comes twice a second
 CLOCK_EVERY_S, QUOTA_EVERY_S = 600.0, 60.0
 SETTLE_NS = 4_000_000_000  # an action is refused three seconds after it was signed
@@ -247,8 +249,9 @@ class HyperliquidGateway(Delivery):
         self._sink = sink
         setup = self._setup
         self._books = Books(
-            self._decoder, emit=self._emit, notice=lambda text: self._say("warning", text)
-        )
+            self._decoder, emit=self._emit, notice=lambda text: self._say("warning", text),
+            lateness=self._lateness(),
+        )  # fmt: skip
         if self._desk is not None:
             self._open("private", stale_s=0.0)
             await self._wait_up("private")
@@ -256,13 +259,22 @@ class HyperliquidGateway(Delivery):
             self._spawn(self._desk.resolve())
         self._open("market", stale_s=STALE_S)
         await self._wait_up("market")
+        self._spawn(self._watch_books())
         if not await self._books.whole(START_S):
             raise NetworkError(
                 f"no book within {START_S:g} s", where=setup.venue,
                 todo="look at the network, and at Hyperliquid's status page",
             )  # fmt: skip
         self._spawn(self._keep())
-        self._spawn(self._watch_books())
+
+    def _lateness(self) -> Lateness:
+        assert self._coins is not None
+        setup, rest = self._setup, self._rest
+        return Lateness(
+            {terms.number: coin for coin, terms in self._coins.of.items()},
+            setup.late_s or LATE_S, offset=lambda: rest.clock_offset_ns, measure=rest.sync_clock,
+            spawn=self._spawn, say=self._say, clock=setup.clock,
+        )  # fmt: skip
 
     def _open(self, part: str, stale_s: float) -> None:
         setup = self._setup
@@ -421,10 +433,12 @@ class HyperliquidGateway(Delivery):
         """No quotes on a book that stopped coming, whatever else still comes; until cancelled."""
         assert self._books is not None
         while True:
-            await asyncio.sleep(SILENT_S / 6)
+            await asyncio.sleep(SILENT_S / 12)
             names = self._books.silent(self._setup.clock(), round(SILENT_S * 1e9))
-            if names:
-                self._streams["market"].recycle(f"no book of {names} for {SILENT_S:g} s")
+            late = self._books.late()
+            if names or late:
+                why = f"no book of {names} for {SILENT_S:g} s" if names else late
+                self._streams["market"].recycle(why)
 
     # --- orders -----------------------------------------------------------------------------------
 

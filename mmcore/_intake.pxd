@@ -24,6 +24,7 @@ ctypedef struct Chain:
     int32_t state           # ChainState
     int64_t last            # last update id that went out
     int64_t ts_image_ns     # venue time of the last image of a stream without update ids
+    int64_t lag_ns          # of the stream's newest depth: receive time less the venue's
     Event* held             # deltas that wait for a snapshot
     int64_t n_held          # rows
     int64_t n_snapshots

@@ -83,7 +83,8 @@ class Intake:
         """
 
     def chain(self, instrument: int) -> dict[str, int]:
-        """How one depth chain stands: whether it waits, its last update id, and its counters."""
+        """How one depth chain stands: whether it waits, its last update id, its counters, and
+        ``lag_ns``: of the stream's newest depth, receive time less the venue's."""
 
 @disjoint_base
 class Merge:

@@ -112,6 +112,8 @@ cdef void intake_settle(CIntake* f, int64_t rows) noexcept nogil:
         f.n += rows
         return
     chain = &f.chains[e.instrument]
+    if e.ts_venue_ns and (f.in_stream or not e.flags & FLAG_SNAPSHOT):
+        chain.lag_ns = e.ts_local_ns - e.ts_venue_ns
     if e.flags & FLAG_SNAPSHOT:
         snapshot(f, chain, rows)
         return
@@ -297,6 +299,7 @@ cdef class Intake:
             "waiting": chain.state == CHAIN_WAIT, "last": chain.last,
             "snapshots": chain.n_snapshots, "deltas": chain.n_deltas, "old": chain.n_old,
             "breaks": chain.n_breaks, "lost": chain.n_lost, "held_rows": chain.n_held,
+            "lag_ns": chain.lag_ns,
         }
 
 

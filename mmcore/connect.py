@@ -196,6 +196,7 @@ def _setup(
         clock=clock,
         seed=config.market.seed,
         dead_man_s=config.live.dead_man_seconds,
+        late_s=(config.live.book_late_ms_max or 0.0) / 1000,
     )
 
 

@@ -124,7 +124,8 @@ class Setup:
     None to leave it as it is.  stream: "own", the house's supervised sockets; "client", those of
     the vendor's library.  order_entry: "socket" where the venue has it, or "rest".  clock: receive
     time in ns.  seed: of the jitter of back-offs.  dead_man_s: of silence, after which the venue is
-    to cancel every order there, where it has a switch for that; 0 for none.
+    to cancel every order there, where it has a switch for that; 0 for none.  late_s: depth older
+    than that on arrival makes a book stale; 0 for what suits the venue.
     """
 
     venue: str
@@ -140,6 +141,7 @@ class Setup:
     clock: Callable[[], int]
     seed: int = 0
     dead_man_s: float = 0.0
+    late_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,6 +107,16 @@ class LiveConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         float,
         Key("s", "between two comparisons with the venue's own account", least=1, most=3600),
     ] = 30.0
+    book_late_ms_max: Annotated[
+        float | None,
+        Key(
+            "ms",
+            "depth that comes later is not quoted on",
+            least=50,
+            most=60_000,
+            auto="1000; Hyperliquid 2500",
+        ),
+    ] = None
     dead_man_seconds: Annotated[
         float,
         Key(

@@ -9,6 +9,7 @@ import pytest
 from mmcore import Book
 from mmcore.adapters import _binance_books
 from mmcore.adapters._binance_books import Books
+from mmcore.adapters._lateness import Lateness
 from mmcore.adapters.binance import BinanceSpot, BinanceUsdm
 from mmcore.errors import NetworkError
 from mmcore.events import Kind, Status
@@ -68,7 +69,15 @@ class Desk:
             raw=lambda channel, frame, ts: self.raws.append(channel),
             notice=self.notices.append, recycle=self.recycled.append, spawn=self.spawn,
             clock=lambda: self.now,
+            lateness=Lateness(
+                {0: "BTCUSDT"}, 1.0, offset=lambda: 10**6 - self.now, measure=self.measure,
+                spawn=self.spawn, say=lambda _, text: self.notices.append(text),
+                clock=lambda: self.now,
+            ),
         )  # fmt: skip
+
+    async def measure(self) -> None:
+        """The venue's clock stands still, and is known."""
 
     def spawn(self, coroutine) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)

@@ -24,6 +24,7 @@ from mmcore.adapters._bybit_market import DEPTH, Market
 from mmcore.adapters._bybit_private import Private
 from mmcore.adapters._bybit_rest import Rest, Writer
 from mmcore.adapters._decode import Terms
+from mmcore.adapters._lateness import Lateness
 from mmcore.adapters._own import OwnOrders, VenueFill
 from mmcore.adapters.bybit import BybitLinear
 from mmcore.events import REQUEST, ContractKind, Kind, RejectCode, RequestKind
@@ -310,6 +311,10 @@ def test_no_frame_does_more_than_start_its_stream_anew(data: st.DataObject):
         market = Market(
             BybitLinear([BTC.item]), linear=True, emit=rows.append, raw=lambda *_: None,
             notice=lambda _: None, clock=lambda: 1,
+            lateness=Lateness(
+                {0: "BTCUSDT"}, 1.0, offset=lambda: 0, measure=rest.measure_clock,
+                spawn=close, say=lambda *_: None, clock=lambda: 1,
+            ),
         )  # fmt: skip
         owns = [own.placing(request(slot)) for slot in range(2)]
         desk.pending.add(

@@ -279,6 +279,7 @@ def test_damaged_market_messages_leave_the_book_stale_until_the_next():
             await trader.until(lambda: trader.usable(0))
             seen = []
             books._emit = seen.append
+            trader.gateway._rest.clock_offset_ns = -4 * 10**9  # as it is measured then
             old = b'{"channel":"l2Book","data":{"coin":"BTC","time":%d,"levels":[[],[]]}}'
             books.frame(old % 1, 10**9)  # older than what was shown: which one is right?
             books.frame(old % 2, 2 * 10**9)

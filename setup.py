@@ -12,6 +12,7 @@ from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
 
 VARIANT = os.environ.get("MMCORE_BUILD", "")
 if VARIANT not in ("", "checked", "trace", "asan"):
@@ -51,6 +52,30 @@ extensions = [
     for source in sources
 ]
 
+
+class BuildWhatIsThere(build_py):
+    """Leaves nothing of an earlier build in the wheel.
+
+    setuptools copies into ``build/lib*`` only what looks newer than what lies there, and packs the
+    whole folder: a module that was removed since, or a copy of another commit with a later time,
+    would be installed.
+    """
+
+    def finalize_options(self):
+        self.force = True
+        super().finalize_options()
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return
+        compiled = self.get_finalized_command("build_ext").get_outputs()
+        known = {Path(name).resolve() for name in [*self.get_outputs(), *compiled]}
+        for path in Path(self.build_lib).rglob("*"):
+            if path.is_file() and path.resolve() not in known:
+                path.unlink()
+
+
 # Workers of a parallel build may import this file again, and must not start a build of their own.
 if __name__ == "__main__":
     setup(
@@ -60,5 +85,6 @@ if __name__ == "__main__":
             annotate=VARIANT == "trace",
             nthreads=0 if VARIANT == "trace" else JOBS,
         ),
+        cmdclass={"build_py": BuildWhatIsThere},
         options={"build_ext": {"parallel": JOBS}},
     )

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from math import ceil
+from shlex import quote
 from typing import Any, NamedTuple
 
 from ._quoter import Quoter
@@ -21,6 +22,7 @@ from .errors import ConfigError, ExitCode
 from .events import ContractKind
 from .instrument import Instrument
 from .keyring import keys_of
+from .progress import plural
 from .sample import Sample, look
 from .schema import Config, InstrumentConfig
 from .sources import source_of
@@ -79,8 +81,8 @@ class Report:
     def next(self) -> str:
         """What to type now."""
         if self.exit_code:
-            return f"repair the lines marked fault, then python -m mmcore check {self.path}"
-        return f"python -m mmcore run {self.path}{self.flag}"
+            return f"repair the lines marked fault, then python -m mmcore check {quote(self.path)}"
+        return f"python -m mmcore run {quote(self.path)}{self.flag}"
 
     def as_dict(self) -> dict[str, Any]:
         """The report for machines."""
@@ -302,11 +304,12 @@ def _market(config: Config, ladder: Ladder) -> Statement:
     if config.market.source == "venue":  # nothing is asked of a venue here
         origin = f"a synthetic stand-in, {origin}"
     spread_bps = sample.spread_ticks * float(sample.instrument.tick) / sample.mid * 1e4
+    ticks = "tick" if sample.spread_ticks == 1 else "ticks"
     return (
         "ok",
         (
             f"market ({origin}, {sample.seconds:.0f} s): mid {sample.mid:.10g}, spread "
-            f"{sample.spread_ticks:g} ticks = {spread_bps:.2f} bps, volatility "
+            f"{sample.spread_ticks:g} {ticks} = {spread_bps:.2f} bps, volatility "
             f"{sample.volatility_bps():.2f} bps per root second"
         ),
         "",
@@ -503,9 +506,10 @@ def _rates(config: Config, ladder: Ladder) -> Statement:
         band, limit = item.two_sided.max_bps_diff, item.two_sided.rate_limit
     limit = min(limit, config.account.rate_limit or limit)
     rate = per_quote * ladder.sample.exits_per_s(band)
+    asked = f"about {rate:.2f} requests/s" if rate else "none in this time"
     text = (
-        f"re-quoting takes up to {per_quote} requests ({orders} orders, {batch} in one); this "
-        f"market asks for about {rate:.2f} requests/s, rate_limit is {limit}"
+        f"re-quoting takes up to {plural(per_quote, 'request')} ({orders} orders, {batch} in one); "
+        f"for price alone this market asks for {asked}, fills come on top; rate_limit is {limit}"
     )
     if rate > limit:
         name = "minimum_spread" if grid else "max_bps_diff"

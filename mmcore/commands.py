@@ -8,6 +8,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
+from shlex import quote
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ import click
 from . import __version__
 from .errors import DataError, ExitCode, MmcoreError, UsageError
 
+FILE = click.Path(dir_okay=False)  # to be written
 EPILOG = "Exit codes: 0 ok, 2 configuration or usage, 3 data, 4 venue, 5 safety stop, 130 Ctrl-C."
 COMPILED = ("_spec", "_book", "_quotes", "_engine", "_sim")  # the core, as --version asks for it
 
@@ -156,9 +158,9 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def report_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--report FILE``, the same on every command that makes a run directory."""
-    return click.option("--report", metavar="FILE", help="At the end write the page of the run.")(
-        command
-    )
+    return click.option(
+        "--report", metavar="FILE", type=FILE, help="At the end write the page of the run."
+    )(command)
 
 
 def log_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -199,7 +201,7 @@ def demo(log_level: str | None, as_json: bool) -> int:
     return run_demo(json=as_json, log_level=log_level)
 
 
-@mmcore.command("run")
+@mmcore.command("run", short_help="Trade as CONFIG says: on paper, in the box, at a test-net.")
 @click.argument("config")
 @click.option("--seconds", type=float, help="Market time to run (default: as configured).")
 @log_option
@@ -238,7 +240,7 @@ def run_command(
     )
 
 
-@mmcore.command("backtest")
+@mmcore.command("backtest", short_help="Trade CONFIGs on recorded or synthetic data, in one pass.")
 @click.argument("configs", nargs=-1, required=True, metavar="CONFIG...")
 @click.option("--seconds", type=click.FloatRange(0, 1e8), help="Market time (default: configured).")
 @click.option("--band/--no-band", default=None, help="Five queue models (default: one CONFIG).")
@@ -275,10 +277,10 @@ def backtest_command(
     return backtest(loaded, choices)
 
 
-@mmcore.command("report")
+@mmcore.command("report", short_help="Say what a run was worth, and where that came from.")
 @click.argument("run")
-@click.option("--out", metavar="FILE", help="The page (default: report.html in RUN).")
-@click.option("--csv", "csv_file", metavar="FILE", help="The fills as CSV too.")
+@click.option("--out", metavar="FILE", type=FILE, help="The page (default: report.html in RUN).")
+@click.option("--csv", "csv_file", metavar="FILE", type=FILE, help="The fills as CSV too.")
 @click.option("--parquet", metavar="FOLDER", help="Fills and equity as Parquet too.")
 @click.option(
     "--exposure/--no-exposure",
@@ -332,7 +334,7 @@ def report_command(
         click.echo(line)
 
 
-@mmcore.command("replay")
+@mmcore.command("replay", short_help="Make the decisions of RUN again; compare its fills.")
 @click.argument("run")
 @json_option
 def replay_command(run: str, as_json: bool) -> int:
@@ -342,7 +344,7 @@ def replay_command(run: str, as_json: bool) -> int:
     return replay(run, as_json=as_json)
 
 
-@mmcore.command("forward")
+@mmcore.command("forward", short_help="Run CONFIGs side by side on paper, on one feed.")
 @click.argument("configs", nargs=-1, required=True, metavar="CONFIG...")
 @click.option("--seconds", type=click.FloatRange(0, 1e8), help="Market time (default: configured).")
 @log_option
@@ -359,7 +361,7 @@ def forward_command(
     return backtest(loaded, choices)
 
 
-@mmcore.command("compare")
+@mmcore.command("compare", short_help="Compare two CONFIGs, or two runs: more than chance?")
 @click.argument("first")
 @click.argument("second")
 @click.option("--tape", "tapes", multiple=True, help="Recorded market, instead of the configured.")
@@ -403,10 +405,10 @@ def init(path: str, venue: str | None, symbol: str | None, force: bool, as_json:
     from .template import write
 
     lines = write(path, venue=venue, symbol=symbol, force=force)
-    _say({**lines, "next": f"python -m mmcore check {path}"}, as_json=as_json)
+    _say({**lines, "next": f"python -m mmcore check {quote(path)}"}, as_json=as_json)
 
 
-@mmcore.command()
+@mmcore.command(short_help="An exchange on this machine: Binance, Bybit, Hyperliquid.")
 @click.argument("tapes", nargs=-1, metavar="[TAPE]...")
 @click.option("--listen", default="127.0.0.1:0", help="HOST:PORT; port 0 is any free one.")
 @click.option("--market", default="synthetic", help="synthetic, or TAPE files to play.")
@@ -488,7 +490,7 @@ def info(file: str, names: tuple[str, ...], as_json: bool) -> None:
     _say({**facts, "next": "name it in [market] files, then python -m mmcore run"}, as_json=as_json)
 
 
-@tape.command()
+@tape.command(short_help="Write recordings IN into one file OUT: a tape, or npz.")
 @click.argument("files", nargs=-1, required=True, metavar="IN... OUT")
 @click.option("--to", type=click.Choice(["mmt", "npz"]), help="Default: as OUT ends, else mmt.")
 @instrument_option
@@ -515,7 +517,7 @@ def convert(files: tuple[str, ...], to: str | None, names: tuple[str, ...], as_j
 
     kind = to or ("npz" if out.endswith(".npz") else "mmt")
     facts = write(inputs, Path(out), wanted=_named(names), to=kind, told=tell)
-    _say({**facts, "next": f"python -m mmcore tape info {out}"}, as_json=as_json)
+    _say({**facts, "next": f"python -m mmcore tape info {quote(out)}"}, as_json=as_json)
 
 
 def _say(facts: dict[str, Any], *, as_json: bool) -> None:

@@ -30,7 +30,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ConfigError, DataError
+from .errors import ConfigError, DataError, NoDataError
 from .events import RECORD
 
 JOURNAL_NAME = "journal.sqlite"
@@ -110,7 +110,7 @@ class RunDirectory:
                 f"the run directory cannot be written ({reason})",
                 where=str(path),
                 done="nothing was started",
-                todo="name a writable folder with `directory` under [run]",
+                todo="start in a writable folder, or name one with `directory` under [run]",
             ) from error
         return cls(path)
 
@@ -396,6 +396,26 @@ def journal_hash(path: Path) -> str:
     return blake2b(record_bytes(read_records(path)), digest_size=HASH_BYTES).hexdigest()
 
 
+def no_run(place: Path) -> NoDataError:
+    """What to raise for a folder that is no run directory; names the newest run in it, if any."""
+    runs = sorted(path.parent for path in place.glob(f"*/{JOURNAL_NAME}"))
+    todo = f"name one run: the newest is {runs[-1]}" if runs else "name a folder under runs/"
+    return NoDataError(f"this is no run directory: it has no {JOURNAL_NAME}", file=place, todo=todo)
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    """For reading, also where nothing can be written: an archive, a folder of somebody else.
+
+    A database in WAL mode wants to make two files beside itself.  Where it cannot, they are
+    either there, left by a run that was killed, or not needed.
+    """
+    if os.access(path.parent, os.W_OK):
+        return sqlite3.connect(path)
+    left = path.with_name(f"{path.name}-wal").exists()
+    how = "mode=ro" if left else "immutable=1"
+    return sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)
+
+
 class _Opened:
     """A journal opened for reading and closed again (sqlite3's own `with` only commits).
 
@@ -406,7 +426,7 @@ class _Opened:
         if not path.is_file():
             raise FileNotFoundError(f"there is no journal at {path}")
         self._path = path
-        self._db = sqlite3.connect(path)
+        self._db = _connected(path)
 
     def __enter__(self) -> sqlite3.Connection:
         return self._db
@@ -417,5 +437,5 @@ class _Opened:
             raise DataError(
                 f"the journal cannot be read ({error})",
                 file=self._path,
-                todo="take a whole copy of the run directory, in a folder that can be written",
+                todo="take a whole copy of the run directory",
             ) from error

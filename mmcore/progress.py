@@ -16,6 +16,7 @@ from .events import Status, Suppressed
 
 QUANTA_PER_ONE = 100_000_000
 SPOKEN_TRADERS = 2  # more have one status line together
+PACED_S = 0.5  # before a run has gone on so long, its pace is not told
 WIDTH, LABEL_WIDTH = 80, 12  # columns of the summary, and of the words before its figures
 CENT_CURRENCIES = frozenset({"USD", "USDT", "USDC", "FDUSD", "BUSD", "EUR"})
 
@@ -232,9 +233,12 @@ def plural(count: int, word: str) -> str:
 def status_text(snapshot: Snapshot) -> str:
     """A run in one line."""
     parts = [f"{clock(snapshot.market_s)} of market"]
+    paced = snapshot.wall_s >= PACED_S
     if math.isfinite(snapshot.share):
-        parts.append(f"{snapshot.share:.0%} done, {clock(snapshot.left_s)} left")
-    parts.append(f"{snapshot.events:,} events ({snapshot.events_per_s:,.0f}/s)")
+        left = f", {clock(snapshot.left_s)} left" if paced else ""
+        parts.append(f"{snapshot.share:.0%} done{left}")
+    pace = f" ({snapshot.events_per_s:,.0f}/s)" if paced else ""
+    parts.append(f"{plural(snapshot.events, 'event')}{pace}")
     fills = sum(view.n_fills for view in snapshot.traders)
     parts.append(f"{plural(fills, 'fill')}")
     views = snapshot.traders

@@ -30,6 +30,7 @@ from .journal import (
     HASH_BYTES,
     JOURNAL_NAME,
     Value,
+    no_run,
     read_facts,
     read_records,
     read_summary,
@@ -69,11 +70,7 @@ class Recorded:
         path = Path(path)
         journal, events = path / JOURNAL_NAME, path / EVENTS_NAME
         if not journal.is_file():
-            raise NoDataError(
-                f"is no run directory: it has no {JOURNAL_NAME}",
-                file=path,
-                todo="name a folder that run or backtest has made",
-            )
+            raise no_run(path)
         facts = read_facts(journal)
         if not events.is_file():
             raise NoDataError(

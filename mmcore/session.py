@@ -392,7 +392,8 @@ def report_step(directory: Path, config: "Config", page: str | None) -> str:
 
 
 def _next_step(ending: "Ending", config: "Config", options: _Options, directory: Path) -> str:
-    check, again = (f"python -m mmcore {word} {quote(config.path)}" for word in ("check", "run"))
+    file = quote(config.path) if Path(config.path).is_file() else "CONFIG"  # it came as text
+    check, again = (f"python -m mmcore {word} {file}" for word in ("check", "run"))
     report = report_step(directory, config, options.report)
     if options.next_step:
         return f"{report}; then {options.next_step}" if report else options.next_step

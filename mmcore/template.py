@@ -56,7 +56,10 @@ def write(
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(
-            f"cannot be written: {why}", where=path, done="nothing was written", todo="another path"
+            f"cannot be written: {why}",
+            where=path,
+            done="nothing was written",
+            todo="name another path",
         ) from None
     return {
         "wrote": path,

@@ -23,7 +23,7 @@ from .errors import ConfigError, DataError, NoDataError
 from .events import ContractKind, Flag, Kind, PaidCode, RecordKind, Status
 from .fills import FILLS, QUANTA, Account, Ints, MidPath, Scale, orders_of, with_market
 from .instrument import Instrument
-from .journal import EVENTS_NAME, JOURNAL_NAME, read_facts, read_records, read_summary
+from .journal import EVENTS_NAME, JOURNAL_NAME, no_run, read_facts, read_records, read_summary
 from .metrics import equity, grid_of
 from .schema import Config, InstrumentConfig
 from .tape import TapeFile
@@ -171,9 +171,7 @@ def _plan(facts: dict[str, Any], journal: Path) -> Config:
 def _files(place: Path) -> tuple[Path, Path]:
     journal, events = place / JOURNAL_NAME, place / EVENTS_NAME
     if not journal.is_file():
-        runs = sorted(path.parent for path in place.glob(f"*/{JOURNAL_NAME}"))
-        todo = f"name one run: the newest is {runs[-1]}" if runs else "name a folder under runs/"
-        raise NoDataError("this is no run directory", file=place, todo=todo)
+        raise no_run(place)
     if not events.is_file():
         raise DataError(
             "the run kept no event log, so there is no mid to measure its fills against",

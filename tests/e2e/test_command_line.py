@@ -55,6 +55,12 @@ def test_help_is_short_and_names_what_it_takes(command, capsys):
     assert len(text.splitlines()) <= 30
 
 
+def test_every_command_has_a_whole_sentence_in_the_list(capsys):
+    for group in ([], ["tape"]):
+        assert execute([*group, "--help"]) == 0
+        assert "...\n" not in capsys.readouterr().out.partition("Commands:")[2]
+
+
 def test_help_is_quick_and_loads_nothing_heavy():
     assert quickest("--help") < 0.25
     heavy = {"numpy", "msgspec", "rich", "orjson", "sqlite3", "asyncio"}
@@ -226,6 +232,24 @@ def test_a_family_of_venues_is_answered_with_its_members(tmp_path, monkeypatch, 
     assert "--venue bybit-linear or bybit-spot?" in capsys.readouterr().err
     assert execute(["init", "--venue", "bybit-spot", "--symbol", "FOO"]) == 2
     assert capsys.readouterr().err.count("or take --symbol") == 1
+
+
+@pytest.mark.parametrize("command", ["run", "backtest"])
+def test_a_page_cannot_be_a_folder_and_nothing_runs(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text(SMALL)
+    assert execute([command, "mine.toml", "--report", "."]) == 2
+    assert "is a directory; nothing was done" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_next_step_can_be_pasted(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert execute(["init", "two words.toml"]) == 0
+    assert execute(["check", "two words.toml"]) == 0
+    said = capsys.readouterr().out
+    assert "mmcore check 'two words.toml'" in said
+    assert "mmcore run 'two words.toml'" in said
 
 
 @pytest.mark.parametrize("name", ["mine.toml", "two words.toml"])

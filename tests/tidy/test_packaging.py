@@ -1,6 +1,9 @@
 """What the wheel is told to hold is what lies in the tree."""
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from importlib import import_module
 from pathlib import Path
@@ -68,3 +71,18 @@ def test_the_makefile_and_contributing_name_the_same_commands(root):
     commands = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE)) - {"help"}
     page = (root / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert commands <= set(re.findall(r"`make ([a-z]+)`", page))
+
+
+def test_a_wheel_holds_nothing_of_an_earlier_build(root, tmp_path):
+    """Whatever lies in the build folder: a module removed since, a copy with a later time."""
+    pytest.importorskip("Cython")
+    package = tmp_path / "lib" / "mmcore"
+    package.mkdir(parents=True)
+    for name in ("removed.py", "_removed.cpython-311-x86_64-linux-gnu.so", "commands.py"):
+        (package / name).write_text("of another commit")
+        os.utime(package / name, (2**31, 2**31))
+    command = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path / "lib")]
+    subprocess.run(command, cwd=root, check=True, capture_output=True, timeout=120)
+    source = root / "mmcore" / "commands.py"
+    assert (package / "commands.py").read_bytes() == source.read_bytes()
+    assert not list(package.glob("*removed*"))

@@ -50,6 +50,13 @@ def test_distances_are_those_of_the_ladder():
     assert all(order.spreads > 1 for order in orders)
 
 
+def test_requests_are_not_promised_away():
+    """Twenty seconds without a move of the price do not mean a run without requests."""
+    text = report_of(SMALL).text()
+    assert "for price alone this market asks for none in this time, fills come on top" in text
+    assert "spread 1 tick =" in text
+
+
 def test_an_order_below_the_minimum_is_a_fault_with_a_repair_that_works():
     text = SMALL + "[instrument.grid]\nasset = {}\n"
     report = report_of(text.format(400))

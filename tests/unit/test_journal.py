@@ -20,6 +20,7 @@ from mmcore.journal import (
     Journal,
     RunDirectory,
     journal_hash,
+    no_run,
     read_facts,
     read_records,
     read_summary,
@@ -127,6 +128,26 @@ class StuckLog:
 
     def close(self) -> None:
         return
+
+
+def test_a_journal_is_read_where_nothing_can_be_written(
+    directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(directory)
+    journal.append(records(3))
+    journal.flush()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write wherever it likes
+    assert len(read_records(directory.journal)) == 3  # what a run that was killed leaves
+    journal.close()
+    left = sorted(directory.path.iterdir())
+    assert len(read_records(directory.journal)) == 3
+    assert sorted(directory.path.iterdir()) == left
+
+
+def test_a_folder_of_runs_is_answered_with_the_newest(directory: RunDirectory) -> None:
+    Journal(directory).close()
+    assert directory.path.name in str(no_run(directory.path.parent))
+    assert "name a folder under runs/" in str(no_run(directory.path))
 
 
 def test_a_full_queue_refuses_in_real_time_and_waits_otherwise(directory: RunDirectory) -> None:

@@ -17,6 +17,7 @@ from mmcore.progress import (
     clock,
     money,
     pnl_parts,
+    status_text,
     summary_lines,
     trader_lines,
     why,
@@ -197,6 +198,13 @@ def test_words_and_times() -> None:
     ]
     assert why(Suppressed(0)) == []
     assert all(why(bit) for bit in Suppressed)
+
+
+def test_a_pace_is_told_once_it_is_known() -> None:
+    early = status_text(snapshot(wall_s=0.01, share=0.001, left_s=9.99))
+    assert "0% done, 1,000 events, " in early
+    later = status_text(snapshot(wall_s=2.0, share=0.2, left_s=8.0))
+    assert "20% done, 8.0s left, 1,000 events (1,000/s), " in later
 
 
 def test_the_first_line_waits_a_moment_for_quotes() -> None:

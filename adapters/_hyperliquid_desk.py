@@ -42,6 +42,7 @@ from ._hyperliquid_words import (
     items_of,
     meaning_of,
 )
+from ._hyperliquid_void import Voids
 from ._own import Own, OwnOrders, VenueFill
 
 BATCH = 40  # an action of more costs more weight
@@ -107,6 +108,7 @@ class Desk:
         self._socket, self._clock = socket, clock
         self._terms = {terms.number: terms for terms in account.coins.of.values()}
         self._chains = Chains()
+        self._voids = Voids(account.rest, signer, self._chains, own)
         self._pending = Pending(f"{account.rest.venue} orders", DEADLINE_S)
         self._keys = count(1)
         self._askers = asyncio.Semaphore(ASKERS)
@@ -181,7 +183,7 @@ class Desk:
         if self._socket is None or len(self._pending) >= POSTS_MAX:
             return False
         key = next(self._keys)
-        payload = self._signer.payload(ACTIONS[op]([item.wire for item in items]))
+        payload = self._payload(op, items)
         request = {"type": "action", "payload": payload}
         frame = orjson.dumps({"method": "post", "id": key, "request": request})
         if not self._socket(frame):
@@ -192,6 +194,12 @@ class Desk:
             partial(self._failed, op, items),
         )
         return True
+
+    def _payload(self, op: RequestKind, items: Sequence[Sent]) -> dict[str, Any]:
+        payload = self._signer.payload(ACTIONS[op]([item.wire for item in items]))
+        for item in items:
+            self._chains.of(item.own.client_id).nonce = payload["nonce"]
+        return payload
 
     async def _later(self, op: RequestKind, items: list[Sent], wait_s: float) -> None:
         """What could not leave at once."""
@@ -206,7 +214,7 @@ class Desk:
         await self._over_rest(op, items, again=True)
 
     async def _over_rest(self, op: RequestKind, items: list[Sent], *, again: bool) -> None:
-        payload = self._signer.payload(ACTIONS[op]([item.wire for item in items]))
+        payload = self._payload(op, items)
         try:
             answer = await self._rest.act(payload, len(items), cancel=op is RequestKind.CANCEL)
         except VenueError as error:
@@ -250,7 +258,13 @@ class Desk:
             self._item(op, item, outcome)
 
     async def _once_more(self, op: RequestKind, items: list[Sent]) -> None:
-        """An action that was refused for its number or its times: with others it may pass."""
+        """An action that was refused for its number or its times: with others it may pass.
+
+        Not what was made void here: that is why it was refused.
+        """
+        items = [item for item in items if item.current(op) and not item.own.void]
+        if not items:
+            return
         self._signer.jump()
         try:
             await self._rest.sync_clock(urgent=True)
@@ -368,7 +382,8 @@ class Desk:
         if news.open:
             if leg.over:
                 return True  # old news
-            if self._modifying(own, chain, leg) and not (asked and self._is_settled(own)):
+            modifying = self._modifying(own, chain, leg.oid)
+            if modifying and not (asked and self.own.settled(own, own.asked_ns)):
                 return True  # of the number that goes: whether it does, only a new one says
             self._adopt(own, chain, leg)
             rests = self.own.resting(own, news.tick, leg.total, done, asked=asked, ts_ns=news.ts_ns)
@@ -380,7 +395,7 @@ class Desk:
             self.own.ended(own, Kind.FILL, RejectCode.NONE, leg.total, ts_ns=news.ts_ns)
         elif ending is Kind.REJECT:
             self.own.ended(own, Kind.EXPIRED, news.code, done, ts_ns=news.ts_ns)
-        elif chain.heir is None and not asked and self._modifying(own, chain, leg):
+        elif chain.heir is None and not asked and self._modifying(own, chain, leg.oid):
             # In favour of a new number, most likely: its answer will say, or has been lost.
             if own.asking:
                 self._inquire(own)
@@ -389,13 +404,9 @@ class Desk:
             self.own.ended(own, how, RejectCode.NONE, done, ts_ns=news.ts_ns)
         return True
 
-    def _modifying(self, own: Own, chain: Chain, leg: Leg) -> bool:
+    def _modifying(self, own: Own, chain: Chain, oid: str) -> bool:
         """Whether a modification of this number is on its way."""
-        return own.op is RequestKind.AMEND and leg.oid == chain.modified
-
-    def _is_settled(self, own: Own) -> bool:
-        """Whether what was sent can no longer arrive at the venue."""
-        return own.asked_ns >= own.sent_ns + self.own.settle_ns
+        return own.op is RequestKind.AMEND and oid == chain.modified
 
     def _adopt(self, own: Own, chain: Chain, leg: Leg) -> None:
         """A new number is what the modification in flight asked for.
@@ -448,9 +459,12 @@ class Desk:
     async def _ask(self, own: Own) -> None:
         news = await self.account.order(cloid(own.client_id))
         if news is None:
+            await self._voids.make([own])
             self.own.absent(own)
             return
         chain = self._chains.of(own.client_id)
+        if news.open and self._modifying(own, chain, news.oid):
+            await self._voids.make([own])
         last = chain.last
         if last is not None and last.oid != news.oid and not last.over:
             chain.heir = chain.heir or news
@@ -458,8 +472,8 @@ class Desk:
         unwanted = not self._heard(own, news, asked=True)
         if own.done > own.told and not own.ended:
             await self._read_missing(own, chain)
-        if unwanted:
-            await self._cancel([(own.instrument, own.client_id)])
+        if unwanted or (news.open and own.op is RequestKind.CANCEL):
+            await self._cancel([(own.instrument, own.client_id)])  # twice does no harm
 
     async def _read_missing(self, own: Own, chain: Chain) -> None:
         """Fills that the stream owes; one reading serves all who wait for it."""
@@ -532,10 +546,11 @@ class Desk:
                 ours = [each for each in orders if self.own.ids.own(each.client_id)]
                 cancelled.update(each.client_id for each in ours)
                 await self._cancel([(each.instrument, each.client_id) for each in ours])
-                coming = sum(own.op is RequestKind.PLACE for own in self.own.live.values())
+                coming = self._coming()
                 if not ours and not coming:
                     return len(cancelled)
-                left = f"{len(ours) + coming} own orders"
+                left = f"{len(ours) + len(coming)} own orders"
+                await self._hasten(coming)
             if loop.time() > deadline:
                 raise VenueError(
                     f"{left} may remain open", where=self._rest.venue,
@@ -544,6 +559,19 @@ class Desk:
                 )  # fmt: skip
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, 1.0)  # a reading is dear, and rarely are there more than two
+
+    def _coming(self) -> list[Own]:
+        """New orders that may have arrived, and may yet."""
+        return [own for own in self.own.live.values() if own.op is RequestKind.PLACE]
+
+    async def _hasten(self, coming: Sequence[Own]) -> None:
+        """What has not arrived yet does not have to; what has, is asked for."""
+        try:
+            await self._voids.make(coming)
+        except (DecodeError, VenueError) as error:
+            self._on_fault(error if isinstance(error, VenueError) else VenueError(str(error)))
+        for own in coming:
+            self._inquire(own)
 
     async def _cancel(self, orders: Sequence[tuple[int, str]]) -> None:
         """Cancel by client id over HTTP; what is gone already is no matter here."""

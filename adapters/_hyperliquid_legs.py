@@ -43,13 +43,15 @@ class Chain:
     """An order's numbers, oldest first.
 
     heir: news of a new number whose base is not known yet.  modified: the number that the latest
-    modification was sent for.  born_ms: when it was placed, by the venue's clock.
+    modification was sent for.  born_ms: when it was placed, by the venue's clock.  nonce: of the
+    last action that was sent for it, 0 once that is known to have arrived.
     """
 
     legs: list[Leg] = field(default_factory=list)
     heir: OrderNews | None = None
     modified: str = ""
     born_ms: int = 0
+    nonce: int = 0
 
     @property
     def last(self) -> Leg | None:

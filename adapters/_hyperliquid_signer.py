@@ -61,15 +61,20 @@ class Signer:
 
     def payload(self, action: Mapping[str, Any]) -> dict[str, Any]:
         """An action signed, as ``/exchange`` and posts take it."""
-        now_ms = self._now_ms()
-        self._nonce = max(now_ms, self._nonce + 1)
-        expires_ms = now_ms + EXPIRES_MS
-        signature = sign_l1_action(
-            self._wallet, action, None, self._nonce, expires_ms, self._mainnet
-        )
+        self._nonce = max(self._now_ms(), self._nonce + 1)
+        return self._signed(action, self._nonce)
+
+    def void(self, nonce: int) -> dict[str, Any]:
+        """An action that does nothing and uses up a number: what was signed with it, and has not
+        arrived, will be refused."""
+        return self._signed({"type": "noop"}, nonce)
+
+    def _signed(self, action: Mapping[str, Any], nonce: int) -> dict[str, Any]:
+        expires_ms = self._now_ms() + EXPIRES_MS
+        signature = sign_l1_action(self._wallet, action, None, nonce, expires_ms, self._mainnet)
         return {
             "action": action,
-            "nonce": self._nonce,
+            "nonce": nonce,
             "signature": signature,
             "vaultAddress": None,
             "expiresAfter": expires_ms,

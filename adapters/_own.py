@@ -119,7 +119,7 @@ class OwnOrders:
         if op is RequestKind.AMEND:
             own.op_tick = fields[_TICK]
             own.op_total = fields[_DONE] + fields[_QTY]
-        own.sent_ns = self.clock()
+        own.sent_ns, own.void = self.clock(), False
         if own.final is not None:
             return None
         own.asking = own.done > own.told
@@ -218,11 +218,31 @@ class OwnOrders:
             self.n_unknown += 1
             self._ask(own, 0)
 
+    def void(self, own: Own) -> None:
+        """What was sent for it never arrived, and never will: the venue itself has seen to that.
+
+        A new order is refused with this.  Of another request the next reading says how the order
+        stands, and is believed at once.
+        """
+        if own.ended or own.op is None:
+            return
+        own.void = True
+        if own.op is RequestKind.PLACE and not own.acked and own.told == 0:
+            self._refuse(own, RejectCode.OTHER, 0)
+        else:
+            self._ask(own, 0)
+        self._flush()
+
+    def settled(self, own: Own, asked_ns: int) -> bool:
+        """Whether a reading of then must show the effect of what was sent."""
+        wait_ns = self.settle_ns if own.op is not None and not own.void else 0
+        return asked_ns >= own.sent_ns + wait_ns
+
     def absent(self, own: Own) -> None:
         """The venue, asked as :meth:`unresolved` wanted, knows no such order."""
         if own.ended or own.final is not None:
             return
-        if not self._settled(own, own.asked_ns):
+        if not self.settled(own, own.asked_ns):
             self._ask(own, 0)
         elif not own.acked and own.told == 0:
             self._refuse(own, RejectCode.OTHER, 0)
@@ -324,7 +344,7 @@ class OwnOrders:
             self._ack(own, tick, total, ts_ns)
         elif own.op is RequestKind.AMEND and (tick, total) == (own.op_tick, own.op_total):
             self._amend(own, tick, total, ts_ns)
-        elif asked and self._settled(own, own.asked_ns) and own.heard_ns <= own.asked_ns:
+        elif asked and self.settled(own, own.asked_ns) and own.heard_ns <= own.asked_ns:
             # Whatever was sent has arrived or never will: this is how it stands.
             if (tick, total) != (own.tick, own.total):
                 self._amend(own, tick, total, ts_ns)
@@ -338,10 +358,6 @@ class OwnOrders:
             self._ask(own, ASK_FIRST_NS)
         if not asked:
             own.heard_ns = now
-
-    def _settled(self, own: Own, asked_ns: int) -> bool:
-        """Whether a reading of then must show the effect of what was sent."""
-        return asked_ns >= own.sent_ns + (self.settle_ns if own.op is not None else 0)
 
     def _ask(self, own: Own, delay_ns: int) -> None:
         due = self.clock() + delay_ns

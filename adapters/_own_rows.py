@@ -50,7 +50,8 @@ class Own:
 
     tick, total: as last told by the venue (at first as asked for).  told: filled, as told to the
     engine.  done: filled, as far as the venue has said.  op: the request in flight; op_tick,
-    op_total: what it asks for; sent_ns: when.  ended: its ending has been told.
+    op_total: what it asks for; sent_ns: when; void: it never arrived, and never will.  ended: its
+    ending has been told.
     """
 
     instrument: int
@@ -71,6 +72,7 @@ class Own:
     op: RequestKind | None = RequestKind.PLACE
     op_tick: int = 0
     op_total: int = 0
+    void: bool = False
     final: tuple[Kind, int, int] | None = None  # how it ended, code, filled in all
     asking: bool = False
     ask_ns: int = 0  # not before

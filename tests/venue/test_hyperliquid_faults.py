@@ -17,6 +17,7 @@ from hyperliquid_trader import (
     trading,
 )
 
+from mmcore.adapters import _hyperliquid_desk
 from mmcore.box.faults import Do
 from mmcore.errors import VenueError
 from mmcore.events import ASK, BID, Kind, RejectCode
@@ -77,13 +78,73 @@ def test_a_request_or_an_answer_that_is_lost(name, do):
             if order.state == "live":
                 trader.amend(order, trader.away(BID, 31), trader.size())
                 await trader.live(order, timeout_s=8.0)
-                trader.cancel(order)
-                await trader.until(lambda: order.state in {"live", "over"}, 8.0)
+                trader.cancel(order)  # a lost one is sent again
+                await trader.over(order, timeout_s=8.0)
             assert (order.why is Kind.REJECT) == (do is Do.DROP and name == "order")
-            if do is Do.DROP and name == "cancel":
-                assert order.state == "live"
-            if order.state == "live":  # the engine was told that its cancel did not go through
-                assert order.code == RejectCode.OTHER
+            await settle(box, trader)
+
+    run(story)
+
+
+@pytest.mark.parametrize("do", [Do.DROP, Do.DELAY])
+def test_an_order_that_does_not_arrive_is_unknown_and_then_never_arrives(do, monkeypatch):
+    monkeypatch.setattr(_hyperliquid_desk, "DEADLINE_S", 0.3)
+
+    async def story(box):
+        async with trading(box) as trader:
+            began = time.monotonic()
+            box.faults.apply(do=do, where="call:batch", venue=VENUE, ms=700)
+            size = trader.size()
+            orders = trader.place_all([(BID, trader.away(BID, n), size) for n in (30, 31, 32)])
+            await asyncio.sleep(0.25)
+            assert trader.open() == orders  # until it is known, they count as open
+            await trader.over(*orders)
+            assert time.monotonic() - began < 0.65  # and not when time has made it impossible
+            assert trader.gateway._desk.own.n_unknown == 3
+            assert trader.gateway.health().n_unknown == 0
+            assert {order.why for order in orders} == {Kind.REJECT}
+            await asyncio.sleep(0.4)  # one that is late is late for good
+            assert not account_of(box).history
+            assert account_of(box).orders() == []
+            await settle(box, trader)
+
+    run(story)
+
+
+def test_cancel_all_does_not_wait_for_what_never_arrived():
+    async def story(box):
+        async with trading(box) as trader:
+            resting = trader.place(BID, trader.away(BID, 30), trader.size())
+            await trader.live(resting)
+            box.faults.apply(do=Do.DROP, where="call:order", venue=VENUE)
+            lost = trader.place(BID, trader.away(BID, 31), trader.size())
+            began = time.monotonic()
+            assert await trader.gateway.cancel_all() == 1
+            assert time.monotonic() - began < 1.0
+            await trader.over(resting, lost)
+            assert (resting.why, lost.why) == (Kind.CANCELLED, Kind.REJECT)
+
+    run(story)
+
+
+@pytest.mark.parametrize("name", ["amend", "cancel"])
+def test_a_lost_change_is_asked_for_and_told_soon(name, monkeypatch):
+    monkeypatch.setattr(_hyperliquid_desk, "DEADLINE_S", 0.3)
+
+    async def story(box):
+        async with trading(box) as trader:
+            order = trader.place(BID, trader.away(BID, 30), trader.size())
+            await trader.live(order)
+            before = order.tick
+            box.faults.apply(do=Do.DROP, where=f"call:{name}", venue=VENUE)
+            if name == "amend":
+                trader.amend(order, trader.away(BID, 31), trader.size())
+                await trader.until(lambda: order.state == "live", 1.0)
+                assert (order.tick, order.code) == (before, RejectCode.OTHER)
+            else:
+                trader.cancel(order)
+                await trader.over(order, timeout_s=1.5)
+                assert order.why is Kind.CANCELLED
             await settle(box, trader)
 
     run(story)

@@ -51,6 +51,8 @@ def read_npz(path: Path, item: Instrument, number: int = 0) -> Rows:
 class ArraySource:
     """Event rows of an array file and of those that continue it, a piece in memory at a time.
 
+    The levels of one instant are one message (:func:`grouped`): whoever decides between them would
+    decide on half of an update, and on a book that is crossed until the other half is there.
     paths: in their order.  item: whose they are; number: its Event.instrument.
     """
 
@@ -70,14 +72,21 @@ class ArraySource:
 
     def _read(self) -> Generator[Rows, None, None]:
         order = _Order()
+        open_rows = np.zeros(0, EVENT)  # of an instant that the next piece may continue
         for path in self._paths:
             with closing(ArrayFile(path)) as array:
                 for first, data in array.pieces():
                     rows = array_rows(_Piece(path, first, data, self._item), self._number)
                     order.check(path, first, rows)
                     self._within = array.read_bytes()
-                    yield rows
+                    rows = np.concatenate((open_rows, rows))
+                    ends = int(np.flatnonzero(_starts(rows))[-1]) if len(rows) else 0
+                    open_rows = rows[ends:].copy()
+                    if ends:
+                        yield grouped(rows[:ends])
             self._place, self._within = self._place + 1, 0
+        if len(open_rows):
+            yield grouped(open_rows)
 
     def close(self) -> None:
         """Let go of the file that is open."""
@@ -170,22 +179,19 @@ def grouped(rows: Rows) -> Rows:
 
     rows: as :func:`read_npz` gives them, one level each.  Depth rows that follow each other with
     both times, instrument and flags alike become one message, bids first, each side in its order.
-    A research replay gives the same fills; it counts fewer messages.
+    Of an instant with more of them than a message holds, messages that continue each other.  A
+    research replay gives the same fills; it counts fewer messages.
     """
-    plain = (rows["kind"] == Kind.DEPTH) & (rows["flags"] & int(CHAINED) == 0)
-    plain &= (rows["n_bids"] == 0) & (rows["n_asks"] == 0) & (rows["seq"] == 0)
-    starts = np.ones(len(rows), np.bool_)
-    starts[1:] = ~(plain[1:] & plain[:-1])
-    for name in ("ts_venue_ns", "ts_local_ns", "instrument", "flags"):
-        starts[1:] |= rows[name][1:] != rows[name][:-1]
-    first = np.flatnonzero(starts)
-    count = np.diff(np.append(first, len(rows)))
-    first, count = _capped(first, count)
+    whole = np.flatnonzero(_starts(rows))
+    first, count = _capped(whole, np.diff(np.append(whole, len(rows))))
     several = count > 1
     sizes = np.where(several, 1 + (count + 3) // 4, 1)
     place = np.cumsum(sizes) - sizes
     out = np.zeros(int(sizes.sum()), EVENT)
     out[place] = rows[first]
+    continues = ~np.isin(first, whole)
+    out["flags"][place[continues]] |= int(Flag.CONT)
+    out["flags"][place[:-1][continues[1:]]] |= int(Flag.MORE)
     group = np.repeat(np.arange(len(first)), count)
     bid = rows["side"] > 0
     inside = several[group]
@@ -203,6 +209,17 @@ def grouped(rows: Rows) -> Rows:
     levels["tick"][slot] = rows["tick"][order]
     levels["qty"][slot] = rows["qty"][order]
     return out
+
+
+def _starts(rows: Rows) -> npt.NDArray[np.bool_]:
+    """Which rows begin a message, where the levels of one instant are one."""
+    plain = (rows["kind"] == Kind.DEPTH) & (rows["flags"] & int(CHAINED) == 0)
+    plain &= (rows["n_bids"] == 0) & (rows["n_asks"] == 0) & (rows["seq"] == 0)
+    starts = np.ones(len(rows), np.bool_)
+    starts[1:] = ~(plain[1:] & plain[:-1])
+    for name in ("ts_venue_ns", "ts_local_ns", "instrument", "flags"):
+        starts[1:] |= rows[name][1:] != rows[name][:-1]
+    return starts
 
 
 def _capped(

@@ -22,12 +22,13 @@ from typing import Any, BinaryIO, Protocol
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from ._intake import Merge, select, whole_rows
 from .arrays import ArrayFile
 from .captures import TAPE_MAGIC, Capture, chains, look
 from .errors import DataError, NoDataError, VenueError
-from .events import EVENT, ContractKind, Kind
+from .events import EVENT, ContractKind, Flag, Kind
 from .instrument import Instrument, UnknownInstrument, find, known_instruments
 from .recording import heads_of
 from .shapes import SheetStream
@@ -152,9 +153,18 @@ def _header(instruments: Sequence[Instrument], clock: str, provenance: Mapping[s
 
 def market_rows(rows: Rows) -> Rows:
     """The messages of a live run's event log that are about the market, as new rows."""
+    return _only(rows, lambda heads: ~np.isin(heads["kind"], OWN_KINDS))
+
+
+def received_rows(rows: Rows) -> Rows:
+    """The messages that reached us, as new rows: of two clocks not those of the venue alone."""
+    return _only(rows, lambda heads: heads["flags"] & (Flag.EXCH | Flag.LOCAL) != Flag.EXCH)
+
+
+def _only(rows: Rows, which: Callable[[Rows], npt.NDArray[np.bool_]]) -> Rows:
     heads = heads_of(rows)
     sizes = np.diff(np.append(heads, len(rows)))
-    kept: Rows = rows[np.repeat(~np.isin(rows["kind"][heads], OWN_KINDS), sizes)]
+    kept: Rows = rows[np.repeat(which(rows[heads]), sizes)]
     return kept
 
 

@@ -14,7 +14,7 @@ from ._intake import select
 from .events import Flag, Kind, Status
 from .instrument import Instrument
 from .recording import heads_of
-from .tape import FINEST, TapeSource, Wanted
+from .tape import FINEST, TapeSource, Wanted, received_rows
 from .venue import Rows
 
 NS_PER_S = 1_000_000_000
@@ -114,7 +114,11 @@ def tape_facts(file: str, wanted: Sequence[Wanted] | None = None) -> dict[str, A
         tracks = [_Track(item, number) for number, item in enumerate(source.instruments)]
         snapshots, first_ns, last_ns = 0, 0, 0
         while (block := source.next_block()) is not None:
+            if source.clock == "two":
+                block = received_rows(block)
             heads = block[heads_of(block)]
+            if not len(heads):
+                continue
             for track in tracks:
                 track.see(block, heads, len(tracks))
             snapshots += int(np.count_nonzero(heads["flags"] & Flag.SNAPSHOT))

@@ -82,7 +82,7 @@ def test_fills_are_the_same(
     assert sorted(one.tolist()) == sorted(other.tolist())
 
 
-def test_more_levels_than_a_message_holds_are_several_messages() -> None:
+def test_more_levels_than_a_message_holds_are_chained_and_count_as_one() -> None:
     rows = tape([(Kind.DEPTH, BID, 1, 1, 0, BOTH)] * 9_000)
     rows["tick"] = np.arange(1, 9_001)
     heads = grouped(rows)
@@ -90,4 +90,4 @@ def test_more_levels_than_a_message_holds_are_several_messages() -> None:
     book.bind(heads)
     book.run()
     assert book.n_bids == 9_000
-    assert book.counters.messages == 3
+    assert book.counters.messages == 1

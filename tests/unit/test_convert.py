@@ -198,6 +198,16 @@ def test_a_tape_out_of_order_is_told(tape):
     assert "binance-usdm:BTCUSDT: the receive time runs backwards 1 times: not in order" in warnings
 
 
+def test_a_two_clock_tape_is_told_by_what_was_received(tape, tmp_path):
+    # Received in another order than they happened, so that the array has the rows once for each.
+    path = tape([trade(50, 49, 1, 1000), trade(60, 40, 1, 1000), trade(70, 69, 1, 1000)])
+    convert([path], tmp_path / "o.npz", to="npz")
+    assert len(np.load(tmp_path / "o.npz")["data"]) > 3
+    facts = tape_facts(str(tmp_path / "o.npz"), [("binance-usdm", "BTCUSDT")])
+    assert facts["events"] == ["binance-usdm:BTCUSDT: 3 trade"]
+    assert not [line for line in facts["warnings"] if "backwards" in line]
+
+
 def test_tapes_continue_each_other_but_never_overlap(tape, tmp_path):
     spans = {"late": 100, "early": 50, "across": 52}
     files = {

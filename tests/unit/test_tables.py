@@ -8,9 +8,11 @@ import pytest
 from made_tapes import drain, heads, read
 from zst import zstd
 
+from mmcore._book import Book
 from mmcore.errors import DataError
-from mmcore.events import LEVEL, Kind
+from mmcore.events import LEVEL, Flag, Kind
 from mmcore.instrument import known
+from mmcore.recording import heads_of
 from mmcore.tables import read_npz
 from mmcore.tape import TapeSource
 
@@ -149,12 +151,31 @@ def test_an_array_is_read_in_pieces_and_arrays_continue_each_other(tmp_path, sav
     assert whole.tobytes() == rows[:70_000].tobytes()
 
 
+@pytest.mark.parametrize("per_instant", [3, 40_000])
+def test_the_levels_of_an_instant_are_one_message_wherever_the_pieces_end(tmp_path, per_instant):
+    array = many(100_000)
+    for name in ("exch_ts", "local_ts"):
+        array[name] = array[name][np.arange(100_000) // per_instant * per_instant]
+    array["px"] = 100.0 + np.arange(100_000) % per_instant / 10
+    np.save(tmp_path / "x.npy", array)
+    rows = read(TapeSource([tmp_path / "x.npy"], [BTC]))
+    chain = rows["flags"][heads_of(rows)] & (Flag.MORE | Flag.CONT)
+    n_messages = -(-100_000 // per_instant)
+    assert np.count_nonzero(~chain & Flag.CONT) == n_messages
+    assert np.count_nonzero(~chain & Flag.MORE) == n_messages
+    book = Book(BTC.spec(), window=65_536)
+    book.bind(rows)
+    book.run()
+    assert book.counters.messages == n_messages and book.counters.levels == 100_000
+    assert book.n_bids == per_instant
+
+
 def test_a_cut_array_is_used_up_to_the_cut(tmp_path):
     path = tmp_path / "x.npy"
     np.save(path, many(40_000))
     path.write_bytes(path.read_bytes()[: -64 * 100 - 7])
     source = TapeSource([path], [BTC])
-    assert len(source.next_block()) == 32_768
+    assert len(source.next_block()) == 32_767  # the last row waits for others of its instant
     with pytest.raises(DataError, match="cut off or damaged") as caught:
         source.next_block()
     assert caught.value.record == 39_900 and "everything before" in str(caught.value)

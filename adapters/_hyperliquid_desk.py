@@ -34,6 +34,7 @@ from ._hyperliquid_signer import (
     order_wire,
     place_action,
 )
+from ._hyperliquid_void import Voids
 from ._hyperliquid_words import (
     Item,
     OrderNews,
@@ -42,7 +43,6 @@ from ._hyperliquid_words import (
     items_of,
     meaning_of,
 )
-from ._hyperliquid_void import Voids
 from ._own import Own, OwnOrders, VenueFill
 
 BATCH = 40  # an action of more costs more weight

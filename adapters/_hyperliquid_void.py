@@ -2,7 +2,7 @@
 
 Every action carries a number, which the venue takes once.  Whoever uses up the number of an action
 that has not arrived keeps it from ever being carried out; where the number was used already, the
-action has arrived, and what became of it can be asked for.  Either way nothing has to be waited for.
+action has arrived, and what became of it can be asked for.  Either way there is no need to wait.
 """
 
 from __future__ import annotations

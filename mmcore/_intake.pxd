@@ -19,6 +19,15 @@ cdef enum LineStatus:
     LN_BACK = 3             # receive time runs backwards
     LN_TIME = 4             # the line does not start with a receive time
 
+cdef enum RowFault:          # what cannot be true of a message of a tape
+    ROW_SOUND = 0
+    ROW_KIND = 1            # a kind that does not exist
+    ROW_INSTRUMENT = 2      # an instrument that the tape does not name
+    ROW_LEVELS = 3          # more levels than a message holds
+    ROW_LOCAL = 4           # our clock runs backwards
+    ROW_VENUE = 5           # the venue's clock runs backwards where it is an order of its own
+    ROW_CUT = 6             # the message ends behind the rows
+
 # The depth chain of one instrument.
 ctypedef struct Chain:
     int32_t state           # ChainState

@@ -110,6 +110,31 @@ def whole_rows(raw: npt.NDArray[np.uint8], limit: int) -> int:
     raw: the bytes of C-contiguous EVENT rows.
     """
 
+def sound_rows(
+    raw: npt.NDArray[np.uint8],
+    limit: int,
+    n_kinds: int,
+    n_instruments: int,
+    two: bool,
+    clocks: npt.NDArray[np.int64],
+) -> tuple[int, int, int]:
+    """Rows of whole messages, about ``limit``, that can be true; and what the next one suffers.
+
+    raw: the bytes of C-contiguous EVENT rows.  n_kinds: one more than the highest kind.  two:
+    whether the venue's order is one of its own.  clocks: ours and the venue's at the rows before,
+    in ns; moved on.  Returns the rows, 0 or the RowFault of the message behind them (see
+    ``_intake.pxd``), and that message's row.
+    """
+
+def count_kinds(
+    raw: npt.NDArray[np.uint8], kinds: npt.NDArray[np.int64], sides: npt.NDArray[np.int64]
+) -> None:
+    """Add whole messages to ``kinds[instrument, kind]``, their levels to ``sides[instrument]``.
+
+    sides: bids and asks; of single levels those that are not taken away.  Raises ValueError for an
+    instrument or a kind that has no place.
+    """
+
 def select(rows: npt.NDArray[np.void], numbers: Sequence[int]) -> npt.NDArray[np.void]:
     """The messages of some instruments, as new rows under other numbers.
 

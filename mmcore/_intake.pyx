@@ -15,7 +15,7 @@ from libc.string cimport memchr, memcpy, memmove, memset
 from ._json cimport SC_MALFORMED, SC_OK
 from ._scan cimport Scanner, message_rows, scan_rows, scan_rows_count
 from ._types cimport (EV_DEPTH, EV_LINK_DOWN, FLAG_EXCH, FLAG_LOCAL, FLAG_MORE, FLAG_SNAPSHOT,
-                      Event)
+                      LEVELS_MAX, Event)
 from ._wire cimport BYBIT, wire_read
 
 from .events import EVENT
@@ -387,6 +387,72 @@ def whole_rows(const uint8_t[::1] raw not None, int64_t limit):
             break
         done += n
     return done
+
+
+cdef int64_t fault_of(const Event* e, int64_t n_kinds, int64_t n_instruments, bint two,
+                      int64_t* clocks) noexcept nogil:
+    # What cannot be true of a message of a tape, a RowFault; else the clocks are moved on.
+    if e.kind == 0 or e.kind >= n_kinds:
+        return ROW_KIND
+    if e.instrument >= n_instruments:
+        return ROW_INSTRUMENT
+    if e.kind == EV_DEPTH and <int64_t>e.n_bids + e.n_asks > LEVELS_MAX:
+        return ROW_LEVELS
+    if (not two or e.flags & FLAG_LOCAL) and e.ts_local_ns < clocks[0]:
+        return ROW_LOCAL
+    if two and e.flags & FLAG_EXCH and e.ts_venue_ns < clocks[1]:
+        return ROW_VENUE
+    if not two or e.flags & FLAG_LOCAL:
+        clocks[0] = e.ts_local_ns
+    if two and e.flags & FLAG_EXCH:
+        clocks[1] = e.ts_venue_ns
+    return ROW_SOUND
+
+
+def sound_rows(const uint8_t[::1] raw not None, int64_t limit, int64_t n_kinds,
+               int64_t n_instruments, bint two, int64_t[::1] clocks not None):
+    """Rows up to the first message that cannot be true, and why; see the stub."""
+    cdef int64_t total = raw.shape[0] // <int64_t>sizeof(Event)
+    cdef int64_t done = 0
+    cdef int64_t whole = 0  # up to here no message goes on
+    cdef int64_t n, fault
+    cdef const Event* e = NULL
+    if clocks.shape[0] != 2:
+        raise ValueError(f"{clocks.shape[0]} clocks, expected ours and the venue's")
+    while done < total:
+        e = <const Event*>&raw[0] + done
+        fault = fault_of(e, n_kinds, n_instruments, two, &clocks[0])
+        if fault != ROW_SOUND:
+            return whole, fault, done
+        n = message_rows(e)
+        if done + n > total:
+            return whole, ROW_CUT, done
+        if whole and done + n > limit:
+            break
+        done += n
+        if e.kind != EV_DEPTH or not e.flags & FLAG_MORE:
+            whole = done
+    return whole, ROW_SOUND if whole else ROW_CUT, whole
+
+
+def count_kinds(const uint8_t[::1] raw not None, int64_t[:, ::1] kinds not None,
+                int64_t[:, ::1] sides not None):
+    """Add whole messages to the counts of their instruments; see the stub."""
+    cdef int64_t total = raw.shape[0] // <int64_t>sizeof(Event)
+    cdef int64_t done = 0
+    cdef const Event* e = NULL
+    while done < total:
+        e = <const Event*>&raw[0] + done
+        if e.instrument >= kinds.shape[0] or e.kind >= kinds.shape[1] or \
+                e.instrument >= sides.shape[0] or sides.shape[1] != 2:
+            raise ValueError(f"row {done}: no place to count it in")
+        kinds[e.instrument, e.kind] += 1
+        if e.kind == EV_DEPTH:
+            sides[e.instrument, 0] += e.n_bids
+            sides[e.instrument, 1] += e.n_asks
+            if e.n_bids == 0 and e.n_asks == 0 and e.side != 0 and e.qty > 0:
+                sides[e.instrument, e.side < 0] += 1
+        done += message_rows(e)
 
 
 def select(rows, numbers):

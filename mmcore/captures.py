@@ -24,9 +24,9 @@ from .instrument import Instrument
 from .raw_tape import read_header
 from .sheets import PARQUET_MAGIC, Sheet, csv_sheet, parquet_sheet
 from .streams import Record, Text
+from .tape_file import TAPE_MAGIC
 from .venue import decoder
 
-TAPE_MAGIC = b"mmcore tape\n"
 ARRAY_MAGIC = b"\x93NUMPY"
 _ROW = ("TimestampOfReceive", "EventTime", "Symbol", "Price", "Quantity")
 UPDATES = {  # whether a table with update ids is one of trades -> the columns that it must have

@@ -249,8 +249,8 @@ def _symbol(item: InstrumentConfig, path: Path, source: str) -> Iterator[Contrad
     plain = "".join(char for char in item.symbol.partition(":")[0].upper() if char.isalnum())
     near = plain if plain in known else nearest(item.symbol, known)
     own = "give tick and lot in [instrument.spec]"
-    if source == "venue" and near != plain:
-        near = ""  # the venue itself knows what it lists
+    if source != "synthetic" and near != plain:
+        near = ""  # the venue itself, or the tape, knows what it lists
     if near:
         rule = f"a symbol as {item.venue} writes it; mmcore knows no {item.symbol!r} there"
         yield Contradiction(symbol, rule, f'did you mean symbol = "{near}"? else {own}', others)

@@ -31,7 +31,7 @@ def instrument_of(
     where = f"{item.venue}:{item.symbol}"
     try:
         base = _base(item, listed or {})
-        return replace(base, **_overrides(item))
+        return replace(base, **_overrides(item, base))
     except UnknownInstrument as unknown:
         near = f'symbol = "{unknown.nearest}" if that is meant, else ' if unknown.nearest else ""
         raise ConfigError(
@@ -42,7 +42,10 @@ def instrument_of(
         ) from None
     except ValueError as error:
         raise ConfigError(
-            str(error), where=where, done="nothing was started", todo="repair [instrument.spec]"
+            str(error).removeprefix(f"{where}: "),
+            where=where,
+            done="nothing was started",
+            todo="repair [instrument.spec]",
         ) from None
 
 
@@ -69,12 +72,7 @@ def _base(item: InstrumentConfig, listed: Mapping[str, Instrument]) -> Instrumen
     )
 
 
-def changes_anything(item: InstrumentConfig) -> bool:
-    """Whether the configuration itself says something about the instrument."""
-    return bool(_overrides(item))
-
-
-def _overrides(item: InstrumentConfig) -> dict[str, Any]:
+def _overrides(item: InstrumentConfig, base: Instrument) -> dict[str, Any]:
     spec = item.spec
     given = {name: getattr(spec, name) for name in spec.__struct_fields__}
     if item.fees.kind == "value":
@@ -85,7 +83,8 @@ def _overrides(item: InstrumentConfig) -> dict[str, Any]:
     if "kind" in changes:
         changes["kind"] = _KINDS[changes["kind"]]
     if "lot" in changes and "qty_decimals" not in changes:
-        changes["qty_decimals"] = _decimals(spec)
+        # A lot is what our orders are whole multiples of; what is recorded may be finer.
+        changes["qty_decimals"] = max(base.qty_decimals, _decimals(spec))
     return changes
 
 

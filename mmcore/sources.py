@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from .errors import ConfigError
 from .instrument import Instrument
-from .listing import changes_anything, instrument_of
+from .listing import instrument_of
 from .symbols import START_PRICES
 
 if TYPE_CHECKING:
-    from .schema import Config, InstrumentConfig
+    from .schema import Config
     from .synthetic import SyntheticSource
     from .tape import Source, TapeSource
 
@@ -48,19 +48,10 @@ def _synthetic(config: Config, seconds: float) -> SyntheticSource:
 def _tape(config: Config) -> TapeSource:
     from .tape import TapeSource
 
-    files = config.market.files
-    wanted = [_wanted(item) for item in config.instruments]
-    source = TapeSource(files, wanted)
-    final = [
-        instrument_of(item, {known.symbol: known}) if changes_anything(item) else known
-        for item, known in zip(config.instruments, source.instruments, strict=True)
-    ]
-    if tuple(final) == tuple(source.instruments):
-        return source
-    source.close()  # ticks and sizes are decoded with the figures that the source was opened with
-    return TapeSource(files, final)
+    plans = config.instruments
 
+    def figures(place: int, said: Instrument | None) -> Instrument:
+        return instrument_of(plans[place], {said.symbol: said} if said else None)
 
-def _wanted(item: InstrumentConfig) -> Instrument | tuple[str, str]:
-    complete = item.spec.tick is not None and item.spec.lot is not None
-    return instrument_of(item) if complete else (item.venue, item.symbol)
+    wanted = [(item.venue, item.symbol) for item in plans]
+    return TapeSource(config.market.files, wanted, figures=figures)

@@ -6,7 +6,7 @@ process it, and both orders are kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ._intake import whole_rows
 from .arrays import ArrayFile
 from .errors import DataError
 from .events import ASK, BID, EVENT, LEVEL, LEVELS_MAX, Flag, Kind
@@ -22,7 +21,6 @@ from .instrument import Instrument, whole_steps
 from .streams import hint
 from .venue import Rows
 
-BLOCK_ROWS = 32_768
 EXCH_BIT, LOCAL_BIT, BUY_BIT, SELL_BIT = 1 << 31, 1 << 30, 1 << 29, 1 << 28
 KINDS = {1: Kind.DEPTH, 2: Kind.TRADE, 3: Kind.CLEAR, 4: Kind.DEPTH}
 CHAINED = Flag.SNAPSHOT | Flag.MORE | Flag.CONT
@@ -167,11 +165,12 @@ class _Order:
         self._path = path
 
     def _refuse(self, path: Path, row: int, column: str, stamps: npt.NDArray[np.int64]) -> None:
-        what = f"column {column}: {stamps[1]} comes before {stamps[0]}, which stands ahead of it"
+        what = f"{stamps[1]} comes before {stamps[0]}, which stands ahead of it"
         todo = "sort the rows by both clocks, as hftbacktest's own converters do"
         if row == 1 and self._path is not None:
-            what, todo = f"{what}, in {self._path}", "name each stretch of time once"
-        raise DataError(what, file=path, record=row, todo=todo)
+            what = f"the file begins before {self._path} ends ({stamps[1]} and {stamps[0]})"
+            todo = "name each stretch of time once"
+        raise DataError(f"column {column}: {what}", file=path, record=row, todo=todo)
 
 
 def grouped(rows: Rows) -> Rows:
@@ -235,32 +234,4 @@ def _capped(
     return begins, lengths
 
 
-class ArrayStream:
-    """Rows of an array or of a mapped file, in blocks; nothing but a block is copied.
-
-    change: what is made of each block, such as its instruments' other numbers; none by default.
-    """
-
-    def __init__(self, rows: Rows, size: int, change: Callable[[Rows], Rows] | None = None) -> None:
-        self._rows = rows
-        self._size = size
-        self._change = change
-        self._next = 0
-
-    def done(self) -> tuple[int, int]:
-        """Bytes read and bytes in all, in proportion to the rows."""
-        return self._size * self._next // max(len(self._rows), 1), self._size
-
-    def next_block(self) -> Rows | None:
-        """The next rows, whole messages."""
-        while self._next < len(self._rows):
-            rest = self._rows[self._next :]
-            n = whole_rows(rest.view(np.uint8), BLOCK_ROWS)
-            self._next += n
-            block = rest[:n] if self._change is None else self._change(rest[:n])
-            if len(block):
-                return block
-        return None
-
-    def close(self) -> None:
-        """Nothing is open."""
+__all__ = ["BUY_BIT", "EXCH_BIT", "LOCAL_BIT", "SELL_BIT", "ArraySource", "grouped", "read_npz"]

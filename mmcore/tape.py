@@ -1,49 +1,32 @@
-"""Tapes: where recorded market data comes from, and mmcore's own file of event rows.
-
-A tape file is a text header and raw rows::
-
-    mmcore tape\\n                     magic
-    {"version": 1, ...}\\n             JSON: clock, instruments, provenance, bytes of this header
-    (blanks up to a multiple of 4096)
-    64-byte rows as in mmcore.events.EVENT, until the end of the file
-
-There is no trailer and no count: rows are appended block by block, so a file whose writer was
-killed is whole up to its last complete message, and the reader stops there.
-"""
+"""Tapes: where recorded market data comes from."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
-import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from ._intake import Merge, select, whole_rows
 from .arrays import ArrayFile
-from .captures import TAPE_MAGIC, Capture, chains, look
+from .captures import Capture, chains, look
 from .errors import DataError, NoDataError, VenueError
-from .events import EVENT, ContractKind, Flag, Kind
-from .instrument import Instrument, UnknownInstrument, find, known_instruments
+from .events import ContractKind, Kind
+from .instrument import Instrument, UnknownInstrument, find, known_instruments, normalise
 from .recording import heads_of
 from .shapes import SheetStream
 from .streams import Continued, Faults, FrameReader, Problem, RawStream, RecordStream, Stream
-from .tables import ArraySource, ArrayStream
+from .tables import ArraySource
+from .tape_file import TapeFile, TapeStream, TapeWriter, market_rows
 from .updates import UpdateStream
 from .venue import Rows, decoder
 
-VERSION = 1
-ALIGN_BYTES = 4096
-HEADER_BYTES_MAX = 1 << 24
 BLOCK_ROWS = 32_768
 FINEST = "0.00000001"  # tick and unit of an instrument of which nothing is known
 TWO_CLOCKS = "two clocks"
-OWN_KINDS = [*range(Kind.ACK, Kind.TIMER + 1), Kind.PAID, Kind.BALANCE]
 
 Wanted = Instrument | tuple[str, str]
 
@@ -72,158 +55,6 @@ class Source(Protocol):
         """Let go of files."""
 
 
-# ---- mmcore's own file ----------------------------------------------------------------------
-
-
-class TapeWriter:
-    """Appends event rows to a new tape file; what was appended survives the death of the process.
-
-    path: must not exist.  instruments: by Event.instrument.  clock: see :class:`Source`.
-    provenance: where the rows come from, anything JSON can say.  Raises DataError where the file
-    cannot be made; :meth:`append` raises OSError as the system does (a full disk).
-    """
-
-    def __init__(
-        self,
-        path: Path | str,
-        instruments: Sequence[Instrument],
-        *,
-        clock: str = "local",
-        provenance: Mapping[str, Any] | None = None,
-    ) -> None:
-        if clock not in {"local", "two"}:
-            raise ValueError(f'clock {clock!r}: expected "local" or "two"')
-        self.path = Path(path)
-        self.row_count = 0
-        try:
-            self._file: BinaryIO = self.path.open("xb", buffering=0)
-        except OSError as error:
-            raise DataError(
-                f"the tape cannot be written ({error.strerror})", file=self.path
-            ) from None
-        self._write(_header(instruments, clock, provenance or {}))
-
-    @classmethod
-    def resume(cls, path: Path | str) -> TapeWriter:
-        """Go on with a tape file behind its last whole message; what is torn after it is cut off.
-
-        ``row_count`` starts at the rows that are there.  Raises DataError as :class:`TapeFile`.
-        """
-        tape = TapeFile(path)
-        writer = cls.__new__(cls)
-        writer.path, writer.row_count = tape.path, len(tape)
-        end = tape.start + len(tape) * EVENT.itemsize
-        writer._file = tape.path.open("r+b", buffering=0)
-        del tape  # its map must be gone before the file is cut
-        writer._file.truncate(end)
-        writer._file.seek(end)
-        return writer
-
-    def append(self, rows: Rows) -> None:
-        """Append whole messages; they are with the operating system when this returns."""
-        if rows.dtype != EVENT:
-            raise ValueError(f"rows of {rows.dtype}, expected events.EVENT")
-        self._write(np.ascontiguousarray(rows).tobytes())
-        self.row_count += len(rows)
-
-    def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
-
-    def sync(self) -> None:
-        """Put what was appended on the disk itself, against a loss of power."""
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Close the file; closing twice is harmless."""
-        self._file.close()
-
-
-def _header(instruments: Sequence[Instrument], clock: str, provenance: Mapping[str, Any]) -> bytes:
-    said = {
-        "version": VERSION,
-        "clock": clock,
-        "instruments": [asdict(item) for item in instruments],
-        "provenance": dict(provenance),
-    }
-    text = TAPE_MAGIC + msgspec.json.encode(said) + b"\n"
-    return text + b" " * (-len(text) % ALIGN_BYTES)
-
-
-def market_rows(rows: Rows) -> Rows:
-    """The messages of a live run's event log that are about the market, as new rows."""
-    return _only(rows, lambda heads: ~np.isin(heads["kind"], OWN_KINDS))
-
-
-def received_rows(rows: Rows) -> Rows:
-    """The messages that reached us, as new rows: of two clocks not those of the venue alone."""
-    return _only(rows, lambda heads: heads["flags"] & (Flag.EXCH | Flag.LOCAL) != Flag.EXCH)
-
-
-def _only(rows: Rows, which: Callable[[Rows], npt.NDArray[np.bool_]]) -> Rows:
-    heads = heads_of(rows)
-    sizes = np.diff(np.append(heads, len(rows)))
-    kept: Rows = rows[np.repeat(which(rows[heads]), sizes)]
-    return kept
-
-
-class TapeFile:
-    """A tape file, memory-mapped.
-
-    clock, instruments, provenance: as written.  start: offset of the first row.  rows: EVENT[n],
-    up to the last whole message, read-only.  Opening steps over every message once.  Raises
-    DataError for a file that is no tape or of a later version.
-    """
-
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
-        said, self.start = self._read_header()
-        try:
-            self.clock: str = said["clock"]
-            self.provenance: dict[str, Any] = said["provenance"]
-            self.instruments = tuple(_instrument(each) for each in said["instruments"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"the tape's header is damaged ({error})", file=self.path) from None
-        self.rows = self._map(self.start)
-
-    def _read_header(self) -> tuple[dict[str, Any], int]:
-        try:
-            with self.path.open("rb") as file:
-                magic, line = file.readline(64), file.readline(HEADER_BYTES_MAX)
-                end = file.tell()
-        except OSError as error:
-            raise DataError(f"cannot be read ({error.strerror})", file=self.path) from None
-        if magic != TAPE_MAGIC:
-            raise DataError("not a tape of mmcore", file=self.path)
-        try:
-            said = msgspec.json.decode(line, type=dict[str, Any])
-        except msgspec.DecodeError:
-            raise DataError("the tape's header is cut off or damaged", file=self.path) from None
-        if said.get("version") != VERSION:
-            raise DataError(
-                f"tape version {said.get('version')}, this mmcore reads {VERSION}",
-                file=self.path,
-                todo="update mmcore",
-            )
-        return said, end + -end % ALIGN_BYTES
-
-    def _map(self, start: int) -> Rows:
-        count = (self.path.stat().st_size - start) // EVENT.itemsize
-        if count <= 0:
-            return np.zeros(0, EVENT)
-        rows = np.memmap(self.path, EVENT, "r", start, (count,))
-        whole: Rows = rows[: whole_rows(rows.view(np.uint8), count)]
-        return whole
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-
-def _instrument(said: Mapping[str, Any]) -> Instrument:
-    return Instrument(**{**said, "kind": ContractKind(said["kind"])})
-
-
 # ---- recorded captures ----------------------------------------------------------------------
 
 
@@ -234,10 +65,13 @@ class TapeSource:
     them apart.  Raw files of the same venue and symbols continue each other.  instruments: what is
     wanted of them, each an Instrument or (venue, symbol); every instrument the files hold by
     default.  Their order gives Event.instrument.  unknown: read instruments of which nothing is
-    known too, with a tick and a unit of 1e-8: enough to see what a file holds.
+    known too, with a tick and a unit of 1e-8: enough to see what a file holds.  figures: says what
+    a wanted instrument shall be, from its place in ``instruments`` and what the files, or else
+    mmcore's own table, say of it (None: nothing).
 
     Raises DataError for a file that is missing, empty or of an unknown kind, for a wanted
-    instrument that no file holds, and from :meth:`next_block` where a file cannot be read on.
+    instrument that no file holds or that a tape counts in other steps, and from :meth:`next_block`
+    where a file cannot be read on.
     """
 
     def __init__(
@@ -246,8 +80,9 @@ class TapeSource:
         instruments: Sequence[Wanted] | None = None,
         *,
         unknown: bool = False,
+        figures: Callable[[int, Instrument | None], Instrument] | None = None,
     ) -> None:
-        self._unknown = unknown
+        self._unknown, self._figures = unknown, figures
         if isinstance(files, str | Path):
             raise TypeError(f"files is one path: give a list, TapeSource([{str(files)!r}])")
         if not files:
@@ -331,7 +166,7 @@ class TapeSource:
                     capture.hold(
                         *((each.venue, each.symbol) if isinstance(each, Instrument) else each)
                     )
-        items = tuple(self._wanted(each) for each in wanted)
+        items = tuple(self._wanted(place, each) for place, each in enumerate(wanted))
         if len({(item.venue, item.symbol) for item in items}) != len(items):
             raise ValueError("an instrument is wanted twice")
         if self._captures[0].kind == "npz" and len(items) != 1:
@@ -357,23 +192,16 @@ class TapeSource:
                 todo="give its tick and lot in [instrument.spec] of a configuration",
             ) from None  # fmt: skip
 
-    def _wanted(self, each: Wanted) -> Instrument:
+    def _wanted(self, place: int, each: Wanted) -> Instrument:
         venue, symbol = (each.venue, each.symbol) if isinstance(each, Instrument) else each
         answers: dict[str, Instrument] = {}
         listed: list[str] = []
         for capture in self._captures:
             answers |= capture.answers.get(venue, {})
             listed += capture.listing.get(venue, [])
-        if isinstance(each, Instrument):
-            item = each
-        else:
-            try:
-                item = find(venue, symbol, {**known_instruments(venue), **answers})
-            except UnknownInstrument as error:
-                raise DataError(str(error), file=self._captures[0].path) from None
-        if self.clock == "two" and not listed:
-            return item  # an event array names no instrument: it is taken at our word
-        if item.symbol not in listed:
+        # An event array names no instrument: it is taken at our word.
+        named = listed or self.clock != "two"
+        if named and normalise(venue, symbol, listed) not in listed:
             held = [f"{v} {s}" for c in self._captures for v, ss in c.listing.items() for s in ss]
             raise DataError(
                 f"no recording of {venue} {symbol} is among the files; they hold "
@@ -381,12 +209,27 @@ class TapeSource:
                 file=self._captures[0].path,
                 todo="name another file or another instrument",
             )
+        item = each if isinstance(each, Instrument) else self._said(place, venue, symbol, answers)
+        for tape in self._tapes.values():
+            _agree(tape, item)
         return item
+
+    def _said(
+        self, place: int, venue: str, symbol: str, answers: Mapping[str, Instrument]
+    ) -> Instrument:
+        """What the files or the table say of an instrument, and its figures make of that."""
+        try:
+            said = find(venue, symbol, {**known_instruments(venue), **answers})
+        except UnknownInstrument as error:
+            if self._figures is None:
+                raise DataError(str(error), file=self._captures[0].path) from None
+            return self._figures(place, None)
+        return said if self._figures is None else self._figures(place, said)
 
     # -- their streams
 
     def _open(self, chain: Sequence[Capture]) -> list[Stream]:
-        if len(chain) == 1 or chain[0].kind in {"raw", "sheet", "npz"}:
+        if len(chain) == 1 or chain[0].kind in {"raw", "sheet", "npz", "tape"}:
             return self._streams_of(chain)
         paths = [capture.path for capture in chain]
         parts = [self._streams_of([capture]) for capture in chain]
@@ -395,10 +238,9 @@ class TapeSource:
     def _streams_of(self, chain: Sequence[Capture]) -> list[Stream]:
         capture = chain[0]
         paths = [each.path for each in chain]
-        size = capture.path.stat().st_size
         if capture.kind == "tape":
-            tape = self._tapes[capture.path]
-            return [ArrayStream(tape.rows, size, self._change(tape))]
+            tapes = [self._tapes[path] for path in paths]
+            return [TapeStream(tapes, [self._change(tape) for tape in tapes], self._faults.add)]
         if capture.kind == "npz":
             return [ArraySource(paths, self.instruments[0])]
         streams: list[Stream] = []
@@ -468,8 +310,30 @@ class TapeSource:
             stream.close()
 
 
+def _agree(tape: TapeFile, item: Instrument) -> None:
+    """Raise DataError where a tape counts an instrument in other steps: its rows are numbers."""
+    for mine in tape.instruments:
+        if (mine.venue, mine.symbol) != (item.venue, item.symbol):
+            continue
+        for name, unit, wrong in (
+            ("tick", "prices", "tick"),
+            ("qty_decimals", "quantities", "qty_decimals, or a lot finer than that,"),
+        ):
+            said, wanted = getattr(mine, name), getattr(item, name)
+            if Decimal(said) != Decimal(wanted):
+                raise DataError(
+                    f"its {unit} of {item} are written with {name} {said}, not {wanted}",
+                    file=tape.path,
+                    todo=f"leave {wrong} out of [instrument.spec]: the tape says it; coarser steps "
+                    "of own orders are price_step and lot",
+                )
+
+
 def _decoder(venue: str, items: Sequence[Instrument], numbers: Sequence[int]) -> Any:
     try:
         return decoder(venue)(items, numbers)
     except VenueError as error:
         raise DataError(error.what, todo=error.todo) from None
+
+
+__all__ = ["Source", "TapeFile", "TapeSource", "TapeWriter", "Wanted", "market_rows"]

@@ -14,7 +14,8 @@ from ._intake import select
 from .events import Flag, Kind, Status
 from .instrument import Instrument
 from .recording import heads_of
-from .tape import FINEST, TapeSource, Wanted, received_rows
+from .tape import FINEST, TapeSource, Wanted
+from .tape_file import received_rows
 from .venue import Rows
 
 NS_PER_S = 1_000_000_000
@@ -34,7 +35,6 @@ class _Track:
         self._silence_ns = 0
         self._late_ns: int | None = None  # least of receive time less venue time
         self._links_lost = 0
-        self._back = 0  # rows received before the one ahead of them
 
     def see(self, block: Rows, heads: Rows, n_instruments: int) -> None:
         """Take in one block; ``heads``: the headers of its messages."""
@@ -45,7 +45,6 @@ class _Track:
         self._links_lost += int(np.count_nonzero(mine["kind"] == Kind.LINK_DOWN))
         times = np.concatenate([[self._last_ns or mine["ts_local_ns"][0]], mine["ts_local_ns"]])
         self._silence_ns = max(self._silence_ns, int(np.diff(times).max()))
-        self._back += int(np.count_nonzero(np.diff(times) < 0))
         self._last_ns = int(times[-1])
         stamped = mine[mine["ts_venue_ns"] > 0]
         if len(stamped):
@@ -83,8 +82,6 @@ class _Track:
             said.append("a side of the book is empty at the end")
         if not book[Kind.TRADE]:
             said.append("no trades: orders fill only where the book goes through their price")
-        if self._back:
-            said.append(f"the receive time runs backwards {self._back} times: not in order")
         if counters.crossed:
             said.append(f"{counters.crossed} messages left the book crossed: not quoted then")
         return [f"{self.item}: {each}" for each in said]

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_tapes import heads, read
+from made_tapes import drain, heads, read
 from zst import zstd
 
 from mmcore.errors import DataError, NoDataError
@@ -177,6 +178,88 @@ def test_instruments_of_a_tape_are_selected_and_renumbered(tmp_path):
     assert len(swapped) == 12 and swapped["instrument"][0] == 1
 
 
+def written(path, rows, **facts):
+    writer = TapeWriter(path, [BTC], **facts)
+    writer.append(rows)
+    writer.close()
+    return path
+
+
+def prints(n):
+    rows = np.zeros(n, EVENT)
+    rows["kind"], rows["flags"], rows["side"], rows["tick"], rows["qty"] = 2, 3, 1, 1000, 1
+    rows["ts_local_ns"] = rows["ts_venue_ns"] = T0 + np.arange(n)
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("clock", "column", "value", "what"),
+    [
+        ("local", "kind", 0, "column kind: 0 is no kind of event"),
+        ("local", "kind", 200, "column kind: 200 is no kind"),
+        ("local", "instrument", 1, "column instrument: 1, and the tape has 1"),
+        ("local", "ts_local_ns", 5, "column ts_local_ns: 5 comes before 17.*; sort the rows by it"),
+        ("two", "ts_local_ns", 5, "column ts_local_ns: 5 comes before 17.*both clocks"),
+        ("two", "ts_venue_ns", 5, "column ts_venue_ns: 5 comes before 17.*both clocks"),
+    ],
+)
+def test_a_row_of_a_tape_that_cannot_be_true_is_named(tmp_path, clock, column, value, what):
+    rows = prints(40_000)
+    rows[column][35_000] = value
+    source, blocks = TapeSource([written(tmp_path / "x.mmt", rows, clock=clock)]), []
+    with pytest.raises(DataError, match=f"x.mmt, record 35001: {what}"):
+        drain(source, blocks)
+    assert np.concatenate(blocks).tobytes() == rows[:35_000].tobytes()
+
+
+def test_a_message_of_too_many_levels_is_named(tmp_path):
+    rows = prints(40_000)
+    rows["kind"][7], rows["n_bids"][7] = Kind.DEPTH, 5000
+    source = TapeSource([written(tmp_path / "x.mmt", rows)])
+    assert len(source.next_block()) == 7
+    with pytest.raises(DataError, match=r"record 8: column n_bids: 5000 bids and 0 asks"):
+        source.next_block()
+
+
+def test_only_the_order_that_a_row_belongs_to_is_asked_of_it(tmp_path):
+    rows = prints(4)
+    rows["flags"] = [3, 1, 2, 3]
+    rows["ts_local_ns"][1], rows["ts_venue_ns"][2] = 5, 5
+    path = written(tmp_path / "x.mmt", rows, clock="two")
+    assert read(TapeSource([path])).tobytes() == rows.tobytes()
+    rows["ts_venue_ns"] = 0  # with one clock the venue's is a remark
+    rows["ts_local_ns"] = T0
+    assert len(read(TapeSource([written(tmp_path / "y.mmt", rows)]))) == 4
+
+
+@pytest.mark.parametrize("rest", [b"x" * 40, bytes(64 * 5000), bytes(64) * 3 + b"x" * 9])
+def test_what_a_dying_writer_or_a_loss_of_power_left_is_told(tmp_path, rest):
+    rows = some_rows(50)
+    path = written(tmp_path / "x.mmt", rows)
+    path.write_bytes(path.read_bytes() + rest)
+    tape = TapeFile(path)
+    assert tape.rows.tobytes() == rows.tobytes() and tape.torn == len(rest)
+    source = TapeSource([path])
+    assert read(source).tobytes() == rows.tobytes()
+    said = [problem.what for problem in source.problems]
+    assert said == [f"cut off at record 151: the last {len(rest):,} bytes are no whole message"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"tick": "0.01"}, r"prices of .*BTCUSDT are written with tick 0.1, not 0.01; leave tick"),
+        ({"qty_decimals": 4}, r"quantities .* qty_decimals 3, not 4; leave qty_decimals, or a lot"),
+    ],
+)
+def test_a_tape_is_not_read_in_other_steps_than_it_was_written_in(tmp_path, changes, what):
+    path = written(tmp_path / "x.mmt", prints(3))
+    with pytest.raises(DataError, match=what):
+        TapeSource([path], [replace(BTC, **changes)])
+    coarser = replace(BTC, price_step="0.5", lot="0.01", min_qty="0.01")
+    assert TapeSource([path], [coarser]).instruments == (coarser,)
+
+
 # ---- raw captures ---------------------------------------------------------------------------
 
 
@@ -337,7 +420,7 @@ def test_symbols_that_nobody_knows_are_named_with_the_nearest(file):
     path = file(GOOD)
     with pytest.raises(DataError, match=r"no recording of binance-usdm ETHUSDT.*BTCUSDT"):
         TapeSource([path], [ETH])
-    with pytest.raises(DataError, match=r"no instrument 'BTCUSDX'.*did you mean"):
+    with pytest.raises(DataError, match=r"BTCUSDX is among the files; they hold .*BTCUSDT"):
         TapeSource([path], [("binance-usdm", "BTCUSDX")])
     with pytest.raises(ValueError, match="twice"):
         TapeSource([path], [BTC, BTC])

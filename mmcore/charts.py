@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .fills import Floats, Ints
+from .fills import Floats, Ints, MidPath
 from .markouts import markout
 from .metrics import drawdowns
 from .report import Measured, Report, together
+from .stretches import Stretch, longest, seen_until, stretches_of, word
 from .traded import Trading, quotes_of
 from .words import MARKOUT_S, duration
 
 POINTS = 1500  # of a line; a bin keeps its lowest and its highest point
 FILLS_DRAWN = 4000
+STRETCHES_DRAWN = 500
 # Colours that people tell apart whatever they see of red and green; shapes differ too.
 BUY, SELL, LINE, FAINT, WARN = "#0072b2", "#d55e00", "#2c6fbb", "#8f9baa", "#e69f00"
 COLORS = (BUY, WARN, "#009e73", "#cc79a7", SELL, "#56b4e9", "#8c6d31", "#6a51a3")
@@ -30,13 +32,14 @@ def charts(report: Report) -> dict[str, Figure]:
     for n, total in enumerate(report.facts["totals"]):
         parts = [m for m in report.measured if m.trading.item.settle == total["currency"]]
         found[f"equity-{n}"] = _equity(parts, total["currency"])
-        found[f"terms-{n}"] = _terms(total["attribution"], total["currency"])
+        if total["fills"] or total["attribution"]["net"]:
+            found[f"terms-{n}"] = _terms(total["attribution"], total["currency"])
     for n, measured in enumerate(report.measured):
         facts = report.facts["instruments"][n]
         found[f"price-{n}"] = _price(measured.trading)
         found[f"inventory-{n}"] = _inventory(measured.trading, facts)
         found[f"calls-{n}"] = _calls(measured.trading)
-        if len(report.measured) > 1:
+        if len(report.measured) > 1 and (facts["fills"]["count"] or facts["attribution"]["net"]):
             found[f"own-terms-{n}"] = _terms(facts["attribution"], facts["currency"])
         for by in dict.fromkeys(curve["by"] for curve in facts["markouts"]):
             mine = [curve for curve in facts["markouts"] if curve["by"] == by]
@@ -244,7 +247,9 @@ def _price(trading: Trading) -> Figure:
     path, tick = trading.path, trading.scale.tick
     at, values = thin(path.ts_ns, np.where(path.usable, path.mid, np.nan) * tick)
     digits = len(str(int(path.mid[-1]))) + 2
-    data = [_line("mid", _ms(at), _numbers(values, digits), FAINT, line={"shape": "hv"})]
+    idle = stretches_of(trading)
+    data = _idle(path, idle)
+    data.append(_line("mid", _ms(at), _numbers(values, digits), FAINT, line={"shape": "hv"}))
     grid = np.linspace(path.ts_ns[0], path.end_ns, POINTS).astype(np.int64)
     for name, quotes, color in zip(
         ("own bid", "own ask"), quotes_of(trading, grid), (BUY, SELL), strict=True
@@ -261,8 +266,34 @@ def _price(trading: Trading) -> Figure:
             data.append(_marks(trading, mine, name, color, digits))
     layout = _layout("price", height=420, hovermode="closest")
     layout["yaxis"]["tickformat"] = f",.{trading.item.price_decimals}~f"
-    layout["xaxis"]["range"] = _ms([path.ts_ns[0], path.end_ns])
+    layout["xaxis"]["range"] = _ms([path.ts_ns[0], seen_until(trading, idle)])
+    layout["yaxis2"] = {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
     return {"data": data, "layout": layout}
+
+
+def _idle(path: MidPath, idle: Sequence[Stretch]) -> list[Figure]:
+    """The stretches that were not quoted on, as upright bands, a colour for every state."""
+    least = (path.end_ns - int(path.ts_ns[0])) // POINTS  # what is shorter could not be seen
+    found = longest(idle, STRETCHES_DRAWN)
+    bands = []
+    for status in sorted({each.status for each in found}):
+        x: list[float | None] = []
+        for each in found:
+            if each.status == status:
+                start, end = _ms([each.start_ns, max(each.end_ns, each.start_ns + least)])
+                x += [start, start, end, end, start, None]
+        band = {"type": "scatter", "mode": "none", "fill": "toself", "yaxis": "y2", "x": x}
+        band |= {"y": [0, 1, 1, 0, 0, None] * (len(x) // 6), "name": f"no quotes: {word(status)}"}
+        bands.append(
+            {**band, "fillcolor": _pale(COLORS[status % len(COLORS)]), "hoverinfo": "name"}
+        )
+    return bands
+
+
+def _pale(color: str) -> str:
+    """A colour through which the lines can be seen."""
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.25)"
 
 
 def _marks(trading: Trading, fills: NDArray[np.void], name: str, color: str, digits: int) -> Figure:

@@ -13,7 +13,7 @@ import orjson
 from .charts import charts
 from .exposure import exposed
 from .report import Report, cannot_write, missing, report_of
-from .words import duration, exposure_words, money
+from .words import counted, duration, exposure_words, money
 
 
 def write_page(report: Report, path: Path) -> None:
@@ -47,6 +47,7 @@ def page_of(report: Report) -> str:
     )
     environment.filters |= {
         "money": _money, "number": _number, "share": _share, "lasting": _lasting, "pair": _pair,
+        "bps": _bps, "counted": counted,
     }  # fmt: skip
     template = environment.from_string(_own("report.html"))
     figures = charts(report)
@@ -107,6 +108,10 @@ def _number(value: float | None, digits: int = 4) -> str:
 
 def _share(value: float | None) -> str:
     return NONE if value is None else f"{value:.3g} %" if value == 0 else f"{value:.2%}"
+
+
+def _bps(value: float | None) -> str:
+    return NONE if value is None else f"{_number(value, 3)} bps"
 
 
 def _lasting(value: float | None) -> str:

@@ -32,7 +32,9 @@ from .metrics import (
     order_figures,
     risk_of,
 )
-from .traded import REQUESTS, Traded, Trading, quotes_of, read_run, seconds_by_status
+from .rates import rate_facts
+from .stretches import stretch_facts
+from .traded import REQUESTS, Traded, Trading, quotes_of, read_run
 from .words import sentences
 
 OWN_SHARE_WARNED = 0.05  # of the market's volume; beyond it the market would not have stood still
@@ -115,6 +117,7 @@ def _facts(run: Traded, measured: tuple[Measured, ...], interval_s: float) -> di
         },
         "totals": _totals(measured, interval_s),
         "exposure": None,
+        "rates": rate_facts(run.tradings, run.config),
         "instruments": [_instrument_facts(each) for each in measured],
     }
 
@@ -148,6 +151,7 @@ def _totals(measured: tuple[Measured, ...], interval_s: float) -> list[dict[str,
         mine = [each for each in measured if each.trading.item.settle == currency]
         terms = summed([each.terms for each in mine])
         capital = math.fsum(each.trading.capital for each in mine)
+        bases = {each.trading.capital_basis for each in mine}
         grid, series = together(mine)
         found.append(
             {
@@ -156,6 +160,7 @@ def _totals(measured: tuple[Measured, ...], interval_s: float) -> list[dict[str,
                 "fills": sum(len(each.trading.fills) for each in mine),
                 "turnover": math.fsum(each.trading.turnover for each in mine),
                 "capital": capital or None,
+                "capital_basis": bases.pop() if len(bases) == 1 else "both",
                 "return": terms.net / capital if capital else None,
                 "return_gross": terms.gross / capital if capital else None,
                 "attribution": as_facts(terms),
@@ -191,6 +196,7 @@ def _instrument_facts(measured: Measured) -> dict[str, Any]:
         "price_decimals": item.price_decimals,
         "seconds": path.seconds,
         "capital": capital or None,
+        "capital_basis": trading.capital_basis,
         "return": net / capital if capital else None,
         "return_gross": measured.terms.gross / capital if capital else None,
         "attribution": as_facts(measured.terms),
@@ -290,7 +296,20 @@ def _inventory_facts(trading: Trading) -> dict[str, Any]:
     facts["quantiles"] = list(facts["quantiles"])
     last = int(account.start_qty + account.qty.sum())
     left = {"final": last * trading.scale.unit, "closing_cost": _closing_cost(trading, last)}
-    return {**facts, "limit": trading.position_max, **left}
+    return {**facts, "limit": trading.position_max, **left, **_margin_facts(trading)}
+
+
+def _margin_facts(trading: Trading) -> dict[str, Any]:
+    """The largest position's value at the mid then, and the margin that it took, settle asset.
+
+    margin: None where the configuration states no leverage.
+    """
+    account, path, plan = trading.account, trading.path, trading.plan
+    held = np.concatenate([[account.start_qty], account.positions()])
+    rows = np.concatenate([[0], path.at(account.ts_ns)])
+    most = float(np.abs(held * trading.scale.worth(path.mid[rows])).max())
+    margin = most / plan.leverage if plan.strategy == "grid" else None
+    return {"value_max": most, "margin_max": margin}
 
 
 def _closing_cost(trading: Trading, qty: int) -> float:
@@ -325,7 +344,7 @@ def _market_facts(trading: Trading) -> dict[str, Any]:
         "crossed": counters.crossed,
         "malformed": counters.bad,
         "unusable_s": path.seconds_unusable,
-        "not_quoting_s": seconds_by_status(trading),
+        "stretches": stretch_facts(trading),
     }
 
 

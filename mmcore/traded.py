@@ -8,6 +8,7 @@ is then certain to be one from before it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from . import config as configuration
 from ._book import Book
 from ._path import path_of
 from .errors import ConfigError, DataError, NoDataError
-from .events import ContractKind, Flag, Kind, PaidCode, RecordKind, Status
+from .events import ContractKind, Flag, Kind, PaidCode, RecordKind
 from .fills import FILLS, QUANTA, Account, Ints, MidPath, Scale, orders_of, with_market
 from .instrument import Instrument
 from .journal import EVENTS_NAME, JOURNAL_NAME, no_run, read_facts, read_records, read_summary
@@ -61,11 +62,8 @@ class Trading:
 
     @property
     def call_ns(self) -> Ints:
-        """When calls were sent to the venue: requests of one kind and instant share them."""
-        requests = self.records[np.isin(self.records["kind"], REQUESTS)]
-        together = np.stack([requests["ts_ns"], requests["kind"].astype(np.int64)], axis=1)
-        instants, count = np.unique(together, axis=0, return_counts=True)
-        return np.asarray(np.repeat(instants[:, 0], -(-count // self.batch)))
+        """When calls were sent to the venue."""
+        return calls_of(self.records, REQUESTS, self.batch)
 
     @property
     def batch(self) -> int:
@@ -82,11 +80,17 @@ class Trading:
 
     @property
     def capital(self) -> float:
-        """Balance given to this instrument, settle asset; 0: none is stated."""
-        if self.plan.strategy != "grid":
-            return 0.0
+        """What a return is measured on, settle asset; see ``capital_basis``."""
         price = self.path.mid[0] * self.scale.tick
-        return self.plan.grid.asset / price if self.scale.inverse else self.plan.grid.asset
+        if self.plan.strategy == "grid":
+            return self.plan.grid.asset / price if self.scale.inverse else self.plan.grid.asset
+        worth = abs(float(self.scale.worth(self.path.mid[0]))) / self.scale.unit
+        return self.position_max * worth
+
+    @property
+    def capital_basis(self) -> str:
+        """What its capital is: "asset", the balance given to it; "limit", its largest position."""
+        return "asset" if self.plan.strategy == "grid" else "limit"
 
     @property
     def position_max(self) -> float:
@@ -249,6 +253,14 @@ def trading_of(
     )
 
 
+def calls_of(records: NDArray[np.void], kinds: Sequence[int], batch: int) -> Ints:
+    """When calls of these kinds were sent: requests of one kind and instant share them."""
+    requests = records[np.isin(records["kind"], kinds)]
+    together = np.stack([requests["ts_ns"], requests["kind"].astype(np.int64)], axis=1)
+    instants, count = np.unique(together, axis=0, return_counts=True)
+    return np.asarray(np.repeat(instants[:, 0], -(-count // batch)))
+
+
 def scale_of(item: Instrument) -> Scale:
     """The scale of an instrument."""
     inverse = item.kind == ContractKind.INVERSE
@@ -405,16 +417,3 @@ def quotes_of(trading: Trading, grid_ns: Ints) -> tuple[NDArray[np.float64], NDA
             np.minimum(best[1][span], tick[i], out=best[1][span])
     bid, ask = (np.where(np.isfinite(each), each, np.nan) for each in best)
     return bid, ask
-
-
-def seconds_by_status(trading: Trading) -> dict[str, float]:
-    """How long the trader was in each health, by name; OK is left out."""
-    told = trading.records[trading.records["kind"] == RecordKind.STATUS]
-    if not len(told):
-        return {}
-    edges = np.append(told["ts_ns"], trading.records["ts_ns"][-1])
-    found: dict[str, float] = {}
-    for code, span in zip(told["code"].tolist(), np.diff(edges).tolist(), strict=True):
-        if code != Status.OK and span >= NS_PER_MS:
-            found[Status(code).name] = found.get(Status(code).name, 0.0) + span / 1e9
-    return found

@@ -8,6 +8,7 @@ from typing import Any
 MARKOUT_S = 5.0  # the horizon that is talked about
 FILLS_FEW = 100  # below it a run says little
 IDLE_TOLD = 4  # instruments of which it is said why nothing was filled
+IDLE_SHARE = 0.1  # of the time in one state without quotes: part of why
 ROUND_BPS = 0.05  # less is told as nothing
 
 
@@ -51,7 +52,7 @@ def duration(seconds: float) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """1 fill, 1,200 fills."""
+    """As 1 fill, 1,200 fills."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
@@ -84,9 +85,16 @@ def _outcome(facts: Mapping[str, Any]) -> str:
     share = ""
     if total["return"] is not None:
         capital = money(total["capital"], currency)
-        share = f" ({abs(total['return']):.2%} of the {capital} given to it)"
+        share = f" ({abs(total['return']):.2%} of {_capital(capital, total['capital_basis'])})"
     worth = money(total["turnover"], currency)
     return f"{begun} {nets[0]}{share} in {counted(fills, 'fill')} worth {worth}."
+
+
+def _capital(amount: str, basis: str) -> str:
+    if basis == "limit":
+        return f"the {amount} that its largest position is worth"
+    both = " or that its largest position is worth" if basis == "both" else ""
+    return f"the {amount} given to it{both}"
 
 
 def _net(total: Mapping[str, Any]) -> str:
@@ -138,21 +146,20 @@ def _idle(instrument: Mapping[str, Any]) -> str:
     """Why one instrument had no fill, as far as its orders say."""
     orders, quoting = instrument["orders"], instrument["quoting"]
     name = instrument["name"]
+    idle = instrument["market"]["stretches"]["by_state"]
+    state = max(idle, key=lambda each: each["seconds"]) if idle else None
+    text = f"for {duration(state['seconds'])} its state was {state['state']}" if state else ""
     if not orders["placed"]:
-        idle = instrument["market"]["not_quoting_s"]
-        if not idle:
-            return f"{name}: no order was sent."
-        reason = max(idle, key=lambda each: idle[each])
-        word = reason.lower().replace("_", " ")
-        return f"{name}: no order was sent; for {duration(idle[reason])} its state was {word}."
+        return f"{name}: no order was sent{'; ' if text else ''}{text}."
+    lasting = f"; {text}" if state and (state["share"] or 0) > IDLE_SHARE else ""
     text = f"{name}: {counted(orders['placed'], 'order')} sent"
     if orders["refused"]:
         reason = max(orders["refusals"], key=lambda each: orders["refusals"][each])
         text += f", {orders['refused']:,} refused (most: {reason.lower().replace('_', ' ')})"
     if quoting["distance_bps"] is None:
-        return f"{text}, none was seen in the book."
+        return f"{text}, none was seen in the book{lasting}."
     stood = f"{quoting['distance_bps']:.3g} bps from the mid"
-    return f"{text}; its nearest quotes stood {stood} and were not reached."
+    return f"{text}; its nearest quotes stood {stood} and were not reached{lasting}."
 
 
 def _briefly(total: Mapping[str, Any]) -> str:

@@ -4,17 +4,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from mmcore.attribution import attribute
+from mmcore.config import loads
 from mmcore.errors import DataError, NoDataError
 from mmcore.events import EVENT, RECORD, Flag, Kind, PaidCode, RecordKind, RejectCode, Status
 from mmcore.exposure import config_of, exposed, plan_of
 from mmcore.instrument import known
 from mmcore.journal import Journal, RunDirectory
+from mmcore.rates import rate_facts
 from mmcore.report import report_of
 from mmcore.retrace import Recorded
+from mmcore.stretches import stretch_facts, stretches_of
 from mmcore.tape import TapeWriter
-from mmcore.traded import quotes_of, read_run, seconds_by_status
+from mmcore.traded import quotes_of, read_run
 
 ITEM = known("binance-spot", "BTCUSDT")
 MS = 1_000_000
@@ -153,7 +157,79 @@ def test_own_quotes_and_health_over_time(tmp_path):
     bid, ask = quotes_of(trading, T0 + np.array([0, 30, 59, 60]) * MS)
     assert np.isnan(ask).all() and bid[1:3].tolist() == [1005, 1005]
     assert np.isnan(bid[[0, 3]]).all()
-    assert seconds_by_status(trading) == {"WARMUP": pytest.approx(0.005)}
+    (said,) = stretch_facts(trading)["by_state"]
+    assert said["state"] == "warmup" and said["seconds"] == pytest.approx(0.005)
+
+
+def test_stretches_without_quotes_are_counted_with_what_happened_in_them(tmp_path):
+    states = [(0, "OK"), (50, "GAP"), (60, "OK"), (90, "CROSSED"), (120, "STALE"), (150, "OK")]
+    records = [record(RecordKind.STATUS, at, code=Status[name]) for at, name in states]
+    records += [record(RecordKind.STATUS, 280, code=Status.STOPPING)]
+    late = record(RecordKind.FILL, 140, **{**FILL, "qty": 100}, seq=10, position=450)
+    told_there = record(RecordKind.PLACE, 55, slot=2, generation=1, side=-1, tick=1030, qty=100)
+    records = sorted([*STORY, *records, late, told_there], key=lambda each: int(each["ts_ns"][0]))
+    place = directory(tmp_path, MARKET, records)
+    (trading,) = read_run(place).tradings
+    spans = [(e.start_ns - T0, e.end_ns - T0, e.status.name) for e in stretches_of(trading)]
+    assert spans == [
+        (50 * MS, 60 * MS, "GAP"),
+        (90 * MS, 120 * MS, "CROSSED"),
+        (120 * MS, 150 * MS, "STALE"),
+    ]
+    said = stretch_facts(trading)
+    assert {each["state"]: each["count"] for each in said["by_state"]} == {
+        "gap": 1,
+        "crossed": 1,
+        "stale": 1,
+    }
+    assert said["by_state"][1]["longest_s"] == pytest.approx(0.03)
+    assert (said["placed"], said["fills"], said["count"]) == (1, 2, 3)  # 55 ms; 130 and 140 ms
+
+
+def test_a_feed_that_died_is_waited_for_to_the_end(tmp_path):
+    records = [*STORY, record(RecordKind.STATUS, 400, code=Status.STALE)]
+    records += [record(RecordKind.CANCELLED, 1_300, **ORDER, qty=0, position=350)]
+    (trading,) = read_run(directory(tmp_path, MARKET, records)).tradings
+    (said,) = stretch_facts(trading)["by_state"]
+    assert said["seconds"] == pytest.approx(0.9) and said["share"] == pytest.approx(0.9 / 1.3)
+
+
+def test_requests_count_against_the_venues_limits(tmp_path):
+    kinds = {RecordKind.PLACE: 250, RecordKind.CANCEL: 50}
+    records = [
+        record(kind, i // 2, slot=i, side=1, tick=1005, qty=1)
+        for kind, n in kinds.items()
+        for i in range(n)
+    ]
+    rows = [*MARKET, depth(20_000, 1000)]
+    (trading,) = read_run(directory(tmp_path, rows, records)).tradings
+    plan = loads(CONFIG.format(late=5, jitter=0) + "[account]\nrate_limit = 1000\n")
+    plan = replace_struct(plan, simulation=replace_struct(plan.simulation, order_rate=125))
+    found = {each["what"]: each for each in rate_facts([trading], plan)}
+    ten = found["orders placed or amended in 10 s"]
+    assert (ten["limit"], ten["most"], ten["share"]) == (100, 250, 2.5)
+    assert found["calls in 1 s by [account]"]["most"] == 300  # one order a call on Binance's spot
+    assert found["orders placed or amended in 1 s by [simulation]"]["share"] == 2.0
+    other = replace(trading, item=replace(trading.item, venue="bybit-spot"))
+    twice = {each["what"]: each["most"] for each in rate_facts([other, other], plan)}
+    assert twice["orders cancelled in 1 s"] == 100  # instruments of one account together
+
+
+def test_a_return_is_on_what_the_strategy_was_given_or_may_hold(tmp_path):
+    two = CONFIG.format(late=5, jitter=0)
+    two += 'strategy = "two_sided"\n[instrument.two_sided]\nmax_absolute_position_size = 2.0\n'
+    found = directory(tmp_path, MARKET, STORY, facts={"config": two + "target_liquidity = 0.1\n"})
+    facts = report_of(found).facts
+    (each,), (total,) = facts["instruments"], facts["totals"]
+    assert each["capital_basis"] == total["capital_basis"] == "limit"
+    assert total["capital"] == pytest.approx(2.0 * 1001 * 0.01)
+    assert total["return"] == pytest.approx(total["attribution"]["net"] / total["capital"])
+    assert "that its largest position is worth" in facts["sentences"][0]
+    assert each["inventory"]["value_max"] == pytest.approx(350e-8 * 1021 * 0.01, rel=0.03)
+    assert each["inventory"]["margin_max"] is None
+    grid = report_of(directory(tmp_path, MARKET, STORY)).facts["instruments"][0]
+    assert (grid["capital_basis"], grid["capital"]) == ("asset", 1000)
+    assert grid["inventory"]["margin_max"] == grid["inventory"]["value_max"]  # spot: leverage 1
 
 
 def test_requests_of_one_kind_and_instant_share_a_call(tmp_path):
@@ -175,7 +251,8 @@ def test_a_run_that_kept_no_records_or_saw_no_book_is_refused(tmp_path):
 def test_a_run_that_did_nothing_has_a_report_that_says_so(tmp_path, rows):
     facts = report_of(directory(tmp_path, rows, [])).facts
     assert "traded nothing" in facts["sentences"][0]
-    assert facts["sentences"][1] == "BTCUSDT: no order was sent."
+    assert facts["sentences"][1].startswith("BTCUSDT: no order was sent; for 0")
+    assert facts["sentences"][1].endswith("its state was warmup.")
     assert facts["totals"][0]["attribution"]["net"] == 0
     (each,) = facts["instruments"]
     assert each["quoting"] == {"bid": 0, "ask": 0, "both": 0, "distance_bps": None}

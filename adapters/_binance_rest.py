@@ -143,8 +143,10 @@ class Rest:
         self.hosts = hosts_of(setup)
         self.futures = setup.venue == "binance-usdm"
         loop = asyncio.get_running_loop()
-        self.budget = Budget(
-            FUTURES_POOLS if self.futures else SPOT_POOLS, lambda: round(loop.time() * 1e9)
+        pools = FUTURES_POOLS if self.futures else SPOT_POOLS
+        self.budget: Budget = setup.common.setdefault(
+            ("budget", setup.venue, setup.base, setup.keys),
+            Budget(pools, lambda: round(loop.time() * 1e9)),
         )
         self.clock_offset_ns = 0
         self._venue, self._clock, self._rng = setup.venue, setup.clock, rng

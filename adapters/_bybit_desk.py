@@ -42,11 +42,15 @@ PER_SECOND = {
 }
 
 
-def pools(category: str) -> dict[str, Pool]:
-    """Bybit's limits of the base tier; the account's own are learnt from its answers."""
+def pools() -> dict[str, Pool]:
+    """Bybit's limits of the base tier; the account's own are learnt from its answers.
+
+    Orders have theirs by category; questions are counted together, whichever category asks.
+    """
     orders = {
-        verb + form: Pool(limit, 1.0)
-        for verb, limit in PER_SECOND[category].items()
+        pool_of(category, verb + form): Pool(limit, 1.0)
+        for category, limits in PER_SECOND.items()
+        for verb, limit in limits.items()
         for form in ("", "-batch")
     }
     return {
@@ -54,8 +58,14 @@ def pools(category: str) -> dict[str, Pool]:
         "read": Pool(40, 1.0),
         "setup": Pool(8, 1.0),
         "fees": Pool(4, 1.0),
+        "switch": Pool(4, 1.0),
         **orders,
     }
+
+
+def pool_of(category: str, verb: str) -> str:
+    """The pool that a call of order entry is taken from."""
+    return f"{category} {verb}"
 
 
 class Desk:
@@ -130,7 +140,7 @@ class Desk:
             return
         verb = VERBS[kind] if len(owns) == 1 else f"{VERBS[kind]}-batch"
         cancel = kind is RequestKind.CANCEL
-        wait_s = self._budget.take({verb: len(owns)}, cancel)
+        wait_s = self._budget.take({self._pool(verb): len(owns)}, cancel)
         loop = asyncio.get_running_loop()
         if wait_s == 0.0:
             self._transmit(kind, verb, owns)
@@ -138,6 +148,9 @@ class Desk:
             loop.call_later(wait_s, self._call, kind, owns)
         else:
             loop.call_soon(self._refuse, kind, owns, RejectCode.RATE)
+
+    def _pool(self, verb: str) -> str:
+        return pool_of(self._category, verb)
 
     def _transmit(self, kind: RequestKind, verb: str, owns: list[Own]) -> None:
         items = [self._item(kind, own) for own in owns]
@@ -175,7 +188,7 @@ class Desk:
         try:
             await self._budget.acquire({"http": 1}, kind is RequestKind.CANCEL)
             answer = await self._rest.post(
-                self._methods[verb], pool=verb, deadline_s=ANSWER_S, **query
+                self._methods[verb], pool=self._pool(verb), deadline_s=ANSWER_S, **query
             )
         except VenueFault as fault:
             self._fault(kind, owns, fault)
@@ -217,7 +230,7 @@ class Desk:
     ) -> None:
         header = answer.get("header")
         header = header if isinstance(header, dict) else {}
-        self._rest.limits(verb, header)
+        self._rest.limits(self._pool(verb), header)
         code = answer.get("retCode")
         if code == 0:
             self._items(kind, owns, data, answer.get("retExtInfo"))
@@ -227,7 +240,8 @@ class Desk:
             return
         if code in DRAINING and self.trade is not None:
             self.trade.recycle(f"the venue asks for a new connection (code {code})")
-        fault = self._rest.refused(code, str(answer.get("retMsg", "")), verb, verb, header)
+        text = str(answer.get("retMsg", ""))
+        fault = self._rest.refused(code, text, self._pool(verb), verb, header)
         self._fault(kind, owns, fault)
 
     def _items(self, kind: RequestKind, owns: list[Own], data: object, more: object) -> None:
@@ -288,7 +302,7 @@ class Desk:
             try:
                 await self._rest.ask(
                     self._methods["cancel-batch"],
-                    pool="cancel-batch",
+                    pool=self._pool("cancel-batch"),
                     cost=len(part),
                     cancel=True,
                     category=self._category,
@@ -301,4 +315,4 @@ class Desk:
                 continue  # the caller looks again
 
 
-__all__ = ["BATCH_MAX", "Desk", "pools"]
+__all__ = ["BATCH_MAX", "Desk", "pool_of", "pools"]

@@ -83,7 +83,9 @@ class BybitGateway(Delivery):
         self._servers = servers(setup.environment, setup.base)
         self._clock = setup.clock
         self._rng = Random(setup.seed)
-        self._budget = Budget(pools(self._category), self._monotonic)
+        # Linear and spot are one account at one address, and so are two markets without keys.
+        account = ("bybit budget", self._servers.rest, setup.keys)
+        self._budget: Budget = setup.common.setdefault(account, Budget(pools(), self._monotonic))
         self._rest = Rest(self._servers.rest, setup.keys, self._budget, setup.clock)
         self._account = Account(setup.venue, self._category, setup.symbols, self._rest)
         self._terms: dict[str, Terms] = {}
@@ -297,7 +299,7 @@ class BybitGateway(Delivery):
         window = round(seconds)
         if window != self._window:
             http = self._rest.http
-            await self._rest.ask(http.set_dcp, pool="setup", product=product, timeWindow=window)
+            await self._rest.ask(http.set_dcp, pool="switch", product=product, timeWindow=window)
             self._window = window
         await self._private.subscribe(self._streams["private"], [topic])
 

@@ -68,7 +68,9 @@ class Rest:
         host = setup.base or HOSTS[setup.environment]
         tail = "" if setup.base else "s"
         self.base, self.socket_url = f"http{tail}://{host}", f"ws{tail}://{host}/ws"
-        self.budget = Budget(POOLS, setup.clock)
+        self.budget: Budget = setup.common.setdefault(  # of the address of this machine
+            ("hyperliquid budget", self.base), Budget(POOLS, setup.clock)
+        )
         self.quota = Quota()
         self.clock_offset_ns = 0
         self._clock = setup.clock

@@ -146,8 +146,9 @@ async def connect(
     try:
         if config.environment == "loopback":
             connections.box = await Loopback.start(config) if not config.live.box else None
+        common: dict[Any, Any] = {}
         setups = [
-            _setup(config, numbers, keys, ids, clock, connections.box)
+            _setup(config, numbers, keys, ids, clock, connections.box, common)
             for numbers in _groups(config, alone=alone)
         ]
         gateways = [_gateway(setup) for setup in setups]
@@ -176,6 +177,7 @@ def _setup(
     ids: ClientIds | None,
     clock: Callable[[], int],
     box: Loopback | None,
+    common: dict[Any, Any],
 ) -> Setup:
     mine = [config.instruments[number] for number in numbers]
     venue = mine[0].venue
@@ -197,6 +199,7 @@ def _setup(
         seed=config.market.seed,
         dead_man_s=config.live.dead_man_seconds,
         late_s=(config.live.book_late_ms_max or 0.0) / 1000,
+        common=common,
     )
 
 

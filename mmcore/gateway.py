@@ -125,7 +125,8 @@ class Setup:
     the vendor's library.  order_entry: "socket" where the venue has it, or "rest".  clock: receive
     time in ns.  seed: of the jitter of back-offs.  dead_man_s: of silence, after which the venue is
     to cancel every order there, where it has a switch for that; 0 for none.  late_s: depth older
-    than that on arrival makes a book stale; 0 for what suits the venue.
+    than that on arrival makes a book stale; 0 for what suits the venue.  common: one object for all gateways
+    of a run, where those of one account keep what it has only once (the venue's rate limits).
     """
 
     venue: str
@@ -142,6 +143,7 @@ class Setup:
     seed: int = 0
     dead_man_s: float = 0.0
     late_s: float = 0.0
+    common: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

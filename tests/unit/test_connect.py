@@ -128,6 +128,8 @@ def test_one_gateway_a_venue_with_the_numbers_of_its_instruments(venue: Any) -> 
     assert [setup.numbers for setup in setups] == [(0, 2), (1,)]
     assert [setup.symbols for setup in setups] == [("BTCUSDT", "ETHUSDT"), ("ETHUSDT",)]
     assert [setup.leverage for setup in setups] == [(3, 3), (None,)]
+    assert setups[0].common is setups[1].common  # one account's budget is kept there
+    assert {setup.dead_man_s for setup in setups} == {30.0}
     assert [str(item) for item in connections.instruments] == [
         "bybit-linear:BTCUSDT", "bybit-spot:ETHUSDT", "bybit-linear:ETHUSDT",
     ]  # fmt: skip

@@ -69,10 +69,11 @@ def test_an_order_is_placed_changed_and_cancelled(venue, way):
 @BOTH
 def test_a_taking_order_fills_and_the_money_agrees(venue):
     async def check(box, trader):
-        buy = trader.place(BID, trader.best(ASK) + 20, trader.size(), tif=TimeInForce.IOC)
+        high, low = trader.best(ASK) * 1001 // 1000, trader.best(BID) * 999 // 1000
+        buy = trader.place(BID, high, trader.size(), tif=TimeInForce.IOC)
         await trader.over(buy)
         assert buy.why == Kind.FILL and buy.done == buy.done + buy.qty
-        sell = trader.place(ASK, trader.best(BID) - 20, buy.done, tif=TimeInForce.IOC, reduce=True)
+        sell = trader.place(ASK, low, buy.done, tif=TimeInForce.IOC, reduce=True)
         await trader.over(sell)
         assert trader.ledgers[0].position == (0 if venue == USDM else trader.ledgers[0].position)
         await settle(box, trader)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import aiohttp
 import pytest
@@ -11,8 +12,11 @@ from hypothesis import strategies as st
 
 from mmcore.adapters._budget import Budget, Pool
 from mmcore.adapters._call import Codes, Meaning, NotSent, OutcomeUnknown, Pending, by_codes, call
+from mmcore.box.server import Box
+from mmcore.counterpart import BoxCounterpart
 from mmcore.events import RejectCode
-from mmcore.gateway import Action
+from mmcore.gateway import Action, VenueFault
+from mmcore.venue import decoder
 
 SECOND = 1_000_000_000
 
@@ -206,3 +210,37 @@ def test_codes_become_exceptions_with_an_action():
     assert str(fault) == "there: the venue refused with code 2: too fast; be patient"
     assert codes.fault(9, "", where="there").action is Action.REQUOTE
     assert 1 in codes and 9 not in codes
+
+
+# --- one account, several gateways ----------------------------------------------------------------
+
+
+def trader_at(box: Box, venue: str, common: dict[Any, Any]) -> Any:
+    """A gateway of the box's first account."""
+    adapter: Any = decoder(venue)
+    return adapter.gateway(BoxCounterpart(box, venue, "BTCUSDT").setup(common=common))
+
+
+async def balances(gateway: Any, n: int) -> int:
+    """Ask so often at once; how often the venue refused for asking too much."""
+    http = gateway._rest.http
+    asked = (gateway._rest.ask(http.get_wallet_balance, accountType="UNIFIED") for _ in range(n))
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    return sum(isinstance(answer, VenueFault) and answer.code == 10006 for answer in answers)
+
+
+@pytest.mark.parametrize("shares", [True, False])
+def test_gateways_of_one_account_spend_one_budget_as_the_venue_counts(shares: bool) -> None:
+    async def story() -> None:
+        async with Box.open(seed=3) as box:
+            common: dict[Any, Any] = {}
+            linear = trader_at(box, "bybit-linear", common)
+            spot = trader_at(box, "bybit-spot", common if shares else {})
+            try:
+                refused = await asyncio.gather(balances(linear, 30), balances(spot, 30))
+                assert (sum(refused) == 0) is shares  # the venue grants fifty a second
+            finally:
+                await linear.close()
+                await spot.close()
+
+    asyncio.run(story())

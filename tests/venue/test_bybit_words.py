@@ -127,7 +127,7 @@ def outcomes(kind: RequestKind, n: int, data: Any, body: Any) -> list[Any]:
         told.extend((Kind(int(r["kind"])).name, int(r["code"])) for r in rows)
 
     own = OwnOrders(IDS, {0: BTC}, emit, clock)
-    budget = Budget(pools("linear"), clock)
+    budget = Budget(pools(), clock)
     rest = Rest("http://127.0.0.1", Keys("k", "s"), budget, clock)
     desk = Desk("linear", {0: BTC}, own, rest, spawn=lambda _: None, on_fault=lambda _: None)
     owns = [own.placing(request(slot)) for slot in range(n)]
@@ -299,7 +299,7 @@ def test_no_frame_does_more_than_start_its_stream_anew(data: st.DataObject):
 
     async def main() -> None:
         rows: list[Any] = []
-        budget = Budget(pools("linear"), lambda: 1)
+        budget = Budget(pools(), lambda: 1)
         rest = Rest("http://127.0.0.1", Keys("k", "s"), budget, lambda: 1)
         own = OwnOrders(IDS, {0: BTC}, rows.append, lambda: 1)
         desk = Desk("linear", {0: BTC}, own, rest, spawn=close, on_fault=lambda _: None)

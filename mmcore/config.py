@@ -29,12 +29,12 @@ from .faults import (
     bounds_text,
     is_secret,
     looks_secret,
-    masked,
     report,
     toml_text,
 )
 from .keys import Field, fields
 from .places import Path, places
+from .quantities import quantity_of
 from .schema import (
     AccountConfig,
     Config,
@@ -54,6 +54,7 @@ from .schema import (
     WeightsConfig,
 )
 from .spelling import beginning, nearest
+from .syntax import syntax_fault
 
 __all__ = [
     "AccountConfig",
@@ -76,6 +77,7 @@ __all__ = [
     "loads",
 ]
 
+SHORT = 4  # letters: a shorter name is near too many others
 BYTES_MAX = 1 << 20  # a configuration is a page of text; anything larger is another file
 
 # Names from other programs and from the strategy documents -> the key that is meant.
@@ -84,13 +86,24 @@ _ALIASES = {
     "balance": "asset",
     "balances": "asset",
     "bps": "minimum_spread",
+    "commission": "fees",
+    "duration": "seconds",
     "exchange": "venue",
+    "fee": "fees",
+    "hours": "seconds",
     "instruments": "instrument",
+    "latency": "entry_latency_ms",
+    "latency_ms": "entry_latency_ms",
     "levels": "orders_per_side",
+    "maker_bps": "maker",
+    "maker_fee": "maker",
     "max_position": "max_position_usd",
+    "minutes": "seconds",
     "spread": "minimum_spread",
     "spread_bps": "minimum_spread",
     "symbols": "symbol",
+    "taker_bps": "taker",
+    "taker_fee": "taker",
     "total_order": "orders_per_side",
 }
 
@@ -122,7 +135,7 @@ def loads(text: str, file: str = "configuration") -> Config:
     try:
         data = tomllib.loads(text, parse_float=_decimal)
     except (ValueError, RecursionError) as error:
-        raise _refusal(file, [_syntax_fault(file, text, error)]) from None
+        raise _refusal(file, [syntax_fault(file, text, error)]) from None
     faults = FaultList(file, places(text))
     values = _table(Config, data, (), faults)
     config: Config = msgspec.convert(values, Config, strict=True)
@@ -200,7 +213,7 @@ def _table(table: type[Struct], data: dict[str, Any], path: Path, faults: FaultL
     known = {field.name: field for field in fields(table)}
     values: dict[str, Any] = {}
     for name, raw in data.items():
-        field = known.get(name) or _unknown(table, name, path, faults)
+        field = known.get(name) or _unknown(table, name, raw, path, faults)
         if field is None:
             continue
         value = _value(field, field.kind, raw, (*path, name), faults)
@@ -234,7 +247,9 @@ def _missing(field: Field, path: Path, faults: FaultList) -> None:
     faults.add(path, rule, repair, missing=field.name)
 
 
-def _unknown(table: type[Struct], name: str, path: Path, faults: FaultList) -> Field | None:
+def _unknown(
+    table: type[Struct], name: str, raw: Any, path: Path, faults: FaultList
+) -> Field | None:
     """Note an unknown key; returns the field probably meant, so that its value is checked too."""
     here = (*path, name)
     if is_secret(name):
@@ -252,10 +267,22 @@ def _unknown(table: type[Struct], name: str, path: Path, faults: FaultList) -> F
     if near:
         faults.add(here, rule, f"did you mean {near}?")
         return known[near]
+    meant = _header_meant(name, raw) if isinstance(raw, dict) else ""
     home = home or _home_nearby(name, table)
-    names = ", ".join(known)
-    faults.add(here, rule, f"move it to {home}" if home else f"remove it, or use one of {names}")
+    repair = f"move it to {home}" if home else f"remove it, or use one of {', '.join(known)}"
+    faults.add(here, rule, f"did you mean {meant}?" if meant else repair)
     return None
+
+
+def _header_meant(name: str, keys: dict[str, Any]) -> str:
+    """The header of the table probably meant: of that name, else the one that has these keys."""
+    known = {header: [field.name for field in fields(kind)] for header, kind in _sections().items()}
+    named = [header for header in known if header.strip("[]").rpartition(".")[2] == name]
+    if named:
+        return named[0]
+    shared = {header: len(set(keys) & set(names)) for header, names in known.items()}
+    best = max(shared, key=lambda header: shared[header])
+    return best if shared[best] else ""
 
 
 def _section(path: Path) -> str:
@@ -297,7 +324,7 @@ def _home_nearby(name: str, table: type[Struct]) -> str:
     for section, struct in _sections().items():
         names = [field.name for field in fields(struct)]
         alias = _ALIASES.get(name, "")
-        near = alias if alias in names else nearest(name, names)
+        near = alias if alias in names else nearest(name, names) if len(name) > SHORT else ""
         if struct is not table and near:
             return f"{section}, as {near}"
     return ""
@@ -335,7 +362,9 @@ def _value(field: Field, kind: Any, raw: Any, path: Path, faults: FaultList) -> 
             return None
         if isinstance(raw, str) and raw.strip() and raw.isprintable():
             return raw
-        faults.add(path, f"text in quotes: {field.key.unit}, not empty", _repair(field))
+        many = field.name == "symbol" and isinstance(raw, list)
+        repair = "an [[instrument]] table for each symbol" if many else _repair(field)
+        faults.add(path, f"text in quotes: {field.key.unit}, not empty", repair)
         return None
     return _number(field, kind, raw, path, faults)
 
@@ -355,15 +384,18 @@ def _choice(
         return raw
     rule = _one_of(choices)
     if field.name == "mode":  # nothing near is guessed where orders are at stake
-        faults.add(path, rule, 'mode = "paper"')
+        hint = f", with `python -m mmcore {raw}`" if raw in {"backtest", "forward"} else ""
+        faults.add(path, rule, f'mode = "paper"{hint}')
         return None
     near = nearest(str(raw), choices)
-    meant = [near] if near else beginning(str(raw), choices)
+    first_word = re.split(r"[-_ .:]", str(raw), maxsplit=1)[0]
+    meant = [near] if near else beginning(str(raw), choices) or beginning(first_word, choices)
     element = isinstance(path[-1], int)
     repair = "one of these, or remove it" if element else _repair(field)
-    if meant:
-        name = "" if element else f"{field.name} = "
-        repair = f"did you mean {name}{' or '.join(map(toml_text, meant))}?"
+    if raw == "no_funding":
+        repair = "remove it, and write funding = false"
+    elif meant:
+        repair = f"did you mean {_named(field, path)}{' or '.join(map(toml_text, meant))}?"
     faults.add(path, rule, repair, guessed=bool(near))
     return near or None
 
@@ -377,7 +409,8 @@ def _sequence(
     count = len(kinds) if Ellipsis not in kinds else None
     if not isinstance(raw, list) or (count is not None and len(raw) != count):
         what = "a list" if count is None else f"a list of {count} values"
-        one = isinstance(raw, str) and count is None and not looks_secret(raw)
+        known = get_args(kind) if get_origin(kind) is Literal else (raw,)
+        one = isinstance(raw, str) and raw in known and count is None and not looks_secret(raw)
         repair = f"{field.name} = [{toml_text(raw)}]" if one else _repair(field)
         faults.add(path, f"{what} in brackets: {_rule(field, kind)}", repair)
         return None
@@ -412,21 +445,33 @@ def _decimal_text(field: Field, raw: Any, path: Path, faults: FaultList) -> str 
 def _number(
     field: Field, kind: type, raw: Any, path: Path, faults: FaultList
 ) -> int | float | None:
-    rule = _rule(field, kind)
     if isinstance(raw, bool) or not isinstance(raw, int | Decimal):
-        repair = _repair(field)
-        if isinstance(raw, str) and re.fullmatch(r"[+-]?\d+(\.\d+)?", raw.strip()):
-            repair = f"without quotes: {field.name} = {raw.strip()}"
-        faults.add(path, rule, repair)
-        return None
-    if kind is int and isinstance(raw, Decimal):
-        whole = _within(field, raw) and raw == int(raw)
-        faults.add(path, rule, f"{field.name} = {int(raw)}" if whole else _repair(field))
-        return None
-    if not _within(field, raw):
-        faults.add(path, rule, _repair(field))
-        return None
-    return int(raw) if kind is int else float(raw)
+        repair = _quantity(field, kind, raw, path) if isinstance(raw, str) else ""
+    elif not _within(field, raw):
+        # -1 is how others say none
+        opposite = field.default is None and _within(field, -raw) and raw < 0 and raw != -1
+        repair = f"without the sign: {field.name} = {-raw}" if opposite else ""
+    elif kind is int and isinstance(raw, Decimal):
+        repair = f"{_named(field, path)}{int(raw)}" if raw == int(raw) else ""
+    else:
+        return int(raw) if kind is int else float(raw)
+    faults.add(path, _rule(field, kind), repair or _repair(field))
+    return None
+
+
+def _named(field: Field, path: Path) -> str:
+    """What stands before a value: nothing within a list."""
+    return "" if isinstance(path[-1], int) else f"{field.name} = "
+
+
+def _quantity(field: Field, kind: type, raw: str, path: Path) -> str:
+    """The repair of a number in quotes, with or without a unit; "" where it is unclear or wrong."""
+    meant = quantity_of(raw, field.key.unit)
+    if not meant or not _within(field, Decimal(meant)) or (kind is int and "." in meant):
+        return ""
+    if meant == raw.strip():
+        return f"without quotes: {_named(field, path)}{meant}"
+    return f"a plain number of {field.key.unit}: {_named(field, path)}{meant}"
 
 
 def _within(field: Field, number: int | Decimal) -> bool:
@@ -449,66 +494,14 @@ def _rule(field: Field, kind: Any) -> str:
         return _one_of(get_args(kind))
     word = {int: "a whole number", float: "a finite number", str: "text in quotes"}[kind]
     bounds = bounds_text(field)
-    return f"{word}, {field.key.unit}" + (f": {bounds}" if bounds else "")
+    unit = "" if field.key.unit == "number" else f", {field.key.unit}"
+    return f"{word}{unit}" + (f": {bounds}" if bounds else "")
 
 
 def _repair(field: Field) -> str:
     if field.key.example:
         return f"{field.name} = {field.key.example}"
     if field.default is None:
-        return f"a value within the rule, or leave {field.name} out ({field.key.auto})"
+        value = "one of these" if get_origin(field.kind) is Literal else "a value within the rule"
+        return f"{value}, or leave {field.name} out ({field.key.auto})"
     return f"{field.name} = {toml_text(field.default)}   (the default)"
-
-
-# -- syntax --------------------------------------------------------------------------------------
-
-_SYNTAX_REPAIRS = {
-    "Invalid value": 'text in quotes ("grid"), numbers as 1.5, yes and no as true and false',
-    "Expected '='": "write key = value, one on a line",
-    "Cannot overwrite": "remove one of the two",
-    "Cannot declare": "keep one of the two; a list of tables has double brackets",
-    "Cannot mutate": "remove one of the two",
-    "Unterminated string": "close the quote",
-    "Illegal character": "close the quote, or remove the unprintable character",
-    "Unclosed array": "close the bracket",
-    "Unclosed inline table": "close the brace on the same line",
-    "Expected newline": "one key = value on a line; nothing but a comment behind it",
-    "Expected ']'": "close the bracket",
-    "Exceeds the limit": "write a shorter number",
-    "maximum recursion": "write fewer brackets inside each other",
-}
-
-
-def _syntax_fault(file: str, text: str, error: Exception) -> Fault:
-    what, _, where = str(error).partition(" (at ")
-    position = re.match(r"line (\d+), column (\d+)", where)
-    if position:
-        line, column = int(position[1]), int(position[2])
-    else:
-        line, column = _last_statement(text), 1
-    lines = text.split("\n")
-    written = lines[line - 1].strip() if line <= len(lines) else ""
-    name = written.partition("=")[0].strip()
-    found = f"{name} = (hidden)" if is_secret(name) else masked(written[:80])
-    rule = "valid TOML: " + (what[:1].lower() + what[1:] if what else type(error).__name__)
-    bare = re.fullmatch(r"([\w-]+)\s*=\s*([A-Za-z][\w.:/-]*)\s*(#.*)?", written)
-    if bare and what.startswith("Invalid value"):
-        yes_no = {"true": "true", "yes": "true", "false": "false", "no": "false"}
-        value = yes_no.get(bare[2].lower(), f'"{bare[2]}"')
-        return Fault(file, line, column, "", found, rule, f"{bare[1]} = {value}")
-    for start, repair in _SYNTAX_REPAIRS.items():
-        if what.startswith(start):
-            return Fault(file, line, column, "", found, rule, repair)
-    return Fault(file, line, column, "", found, rule, "one key = value on a line, see toml.io")
-
-
-def _last_statement(text: str) -> int:
-    """Line of the statement that runs into the end of the document: the first unfinished one."""
-    lines = text.rstrip("\n").split("\n")
-    for count in range(len(lines) - 1, max(0, len(lines) - 200), -1):
-        try:
-            tomllib.loads("\n".join(lines[:count]), parse_float=_decimal)
-        except (ValueError, RecursionError):
-            continue
-        return count + 1
-    return 1 if len(lines) <= 200 else len(lines)

@@ -26,6 +26,7 @@ from .symbols import CONNECTED_VENUES, SYMBOLS
 
 DEPTHS_MAX = 8  # depths that the signals keep
 BPS = 10_000.0
+MONEY_MAX = 9e10  # quote currency, of which 64 bits count 1e-8
 DEAD_MAN_LEAST_S = 10
 LOOPBACK_PLACE = re.compile(r"(?:127\.0\.0\.1|localhost):\d{1,5}")
 
@@ -373,6 +374,15 @@ def _grid(item: InstrumentConfig, grid: GridConfig, path: Path) -> Iterator[Cont
             f"quote, at most asset x leverage = {buying_power:g}",
             f"max_position_usd = {buying_power * grid.margin:g}, or leave it out",
             ((*path, "asset"), (*path, "leverage")),
+        )
+    if item.max_position_usd > MONEY_MAX:
+        given = grid.max_position_usd is not None
+        yield Contradiction(
+            (*path, "max_position_usd" if given else "asset"),
+            f"quote: a position may be worth {item.max_position_usd:.6g}, and money is counted to "
+            f"1e-8, up to {MONEY_MAX:g}",
+            "a smaller one, or a quote currency that is worth more",
+            ((*path, "asset"), (*path, "leverage"), (*path, "margin")),
         )
     total = sum(getattr(grid.weights, name) for name in grid.weights.__struct_fields__)
     if total > 1.0 + 1e-9:

@@ -10,6 +10,7 @@ from .places import Path
 from .schema import Config, FeesConfig, InstrumentConfig
 
 FEE_BPS_LEAST, FEE_BPS_MOST = -100, 1000  # as in [instrument.spec]
+FEE_BPS_TINY = 0.001  # nobody charges so little: it was meant as a fraction
 PARITY = ("parity", "parity_whole")
 
 
@@ -125,6 +126,13 @@ def _in_bps(fees: FeesConfig, table: Path) -> Iterator[Contradiction]:
         place = (*table, "tiers", index)
         told += [((*place, "maker"), tier.maker), ((*place, "taker"), tier.taker)]
     for place, fee in told:
+        if fee is not None and 0 < abs(fee) <= FEE_BPS_TINY:
+            yield Contradiction(
+                place,
+                f"bps of the notional: {fee:g} of the notional is {fee * 1e4:g} bps",
+                f"{place[-1]} = {fee * 1e4:g}, or 0",
+                ((*table, "kind"),),
+            )
         if fee is not None and not FEE_BPS_LEAST <= fee <= FEE_BPS_MOST:
             yield Contradiction(
                 place,

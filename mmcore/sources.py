@@ -36,9 +36,10 @@ def _synthetic(config: Config, seconds: float) -> SyntheticSource:
         try:
             markets.append(market(instrument, regime.of(PRESETS[preset]), price))
         except ValueError as error:
+            name = f"{item.venue}:{item.symbol}"
             raise ConfigError(
-                str(error),
-                where=f"{config.path}: {item.venue}:{item.symbol}",
+                str(error).removeprefix(f"{name}: "),
+                where=f"{config.path}: {name}",
                 done="nothing was started",
                 todo="change start_price in [instrument.synthetic], or the tick",
             ) from None

@@ -193,13 +193,30 @@ def strategy_of(item: InstrumentConfig) -> Strategy:
 
 
 def position_max_of(item: InstrumentConfig, instrument: Instrument) -> int:
-    """The hard position limit in units, 0 where only the grid's value limit holds."""
+    """The hard position limit in units, 0 where only the grid's value limit holds.
+
+    Raises ConfigError for a limit below one lot: to the core 0 is none.
+    """
     most = item.limits.max_position
-    if most is None:
-        if item.strategy == "grid":
-            return 0
-        most = item.two_sided.max_absolute_position_size
-    return whole_units(instrument, most)
+    if most is not None:
+        return _limit(instrument, "limits.max_position", most)
+    if item.strategy == "grid":
+        return 0
+    name = "two_sided.max_absolute_position_size"
+    return _limit(instrument, name, item.two_sided.max_absolute_position_size)
+
+
+def _limit(instrument: Instrument, name: str, most: float) -> int:
+    """Units of a limit that somebody has set."""
+    units = whole_units(instrument, most)
+    if units < instrument.lot_qty:
+        raise ConfigError(
+            f"{name} = {most:.15g} is below one lot, {instrument.lot}",
+            where=str(instrument),
+            done="nothing was started",
+            todo=f"{name.partition('.')[2]} = {instrument.lot} or more",
+        )
+    return units
 
 
 def whole_units(instrument: Instrument, quantity: float) -> int:
@@ -329,7 +346,7 @@ def _order_max(item: InstrumentConfig, instrument: Instrument) -> int:
     venue = instrument.to_qty(instrument.max_qty)
     if most is None:
         return venue
-    units = whole_units(instrument, most)
+    units = _limit(instrument, "limits.max_order_size", most)
     return min(units, venue) if venue else units
 
 

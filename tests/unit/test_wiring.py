@@ -4,7 +4,10 @@ import pytest
 
 from mmcore._orders import Orders
 from mmcore._rate import RateLimiter
-from mmcore.wiring import CAPABILITIES, reserve_of
+from mmcore.config import loads
+from mmcore.errors import ConfigError
+from mmcore.instrument import known
+from mmcore.wiring import CAPABILITIES, build, reserve_of
 
 
 @pytest.mark.parametrize("limit", range(2, 40))
@@ -18,3 +21,24 @@ def test_every_venue_that_trades_has_its_capabilities() -> None:
     for can in CAPABILITIES.values():
         Orders(amend=can.amend)
         assert 1 <= can.batch <= 20
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ("limits.max_position = 1e-9", "limits.max_position = 1e-09 is below one lot, 0.001"),
+        ("limits.max_order_size = 0.0009", "limits.max_order_size = 0.0009 is below one lot"),
+        (
+            """
+            strategy = "two_sided"
+            two_sided.target_liquidity = 1e-5
+            two_sided.max_absolute_position_size = 5e-5
+            """,
+            "two_sided.max_absolute_position_size = 5e-05 is below one lot",
+        ),
+    ],
+)
+def test_a_limit_below_one_lot_is_refused_and_never_taken_for_none(keys: str, words: str) -> None:
+    config = loads(f'[[instrument]]\nsymbol = "BTCUSDT"\n{keys}\n')
+    with pytest.raises(ConfigError, match=words):
+        build(config, (known("synthetic", "BTCUSDT"),))

@@ -125,8 +125,8 @@ class Setup:
     the vendor's library.  order_entry: "socket" where the venue has it, or "rest".  clock: receive
     time in ns.  seed: of the jitter of back-offs.  dead_man_s: of silence, after which the venue is
     to cancel every order there, where it has a switch for that; 0 for none.  late_s: depth older
-    than that on arrival makes a book stale; 0 for what suits the venue.  common: one object for all gateways
-    of a run, where those of one account keep what it has only once (the venue's rate limits).
+    than that on arrival makes a book stale; 0 for what suits the venue.  common: one object for all
+    gateways of a run, where those of one account keep what it has only once (the rate limits).
     """
 
     venue: str

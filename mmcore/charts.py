@@ -14,13 +14,14 @@ from .metrics import drawdowns
 from .report import Measured, Report, together
 from .stretches import Stretch, longest, seen_until, stretches_of, word
 from .traded import Trading, quotes_of
-from .words import MARKOUT_S, duration
+from .words import MARKOUT_S, counted, duration, signed
 
 POINTS = 1500  # of a line; a bin keeps its lowest and its highest point
 FILLS_DRAWN = 4000
 STRETCHES_DRAWN = 500
 # Colours that people tell apart whatever they see of red and green; shapes differ too.
 BUY, SELL, LINE, FAINT, WARN = "#0072b2", "#d55e00", "#2c6fbb", "#8f9baa", "#e69f00"
+TOTAL = "#5f6c7b"
 COLORS = (BUY, WARN, "#009e73", "#cc79a7", SELL, "#56b4e9", "#8c6d31", "#6a51a3")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "cross", "triangle-down")
 Figure = dict[str, Any]
@@ -85,6 +86,7 @@ def _numbers(values: Any, digits: int = 10) -> list[float | None]:
 
 
 def _layout(y: str, **more: Any) -> Figure:
+    axis = {"title": {"text": y}, "zeroline": True, "exponentformat": "none"}
     base: Figure = {
         "margin": {"l": 64, "r": 16, "t": 8, "b": 36},
         "height": 300,
@@ -92,7 +94,7 @@ def _layout(y: str, **more: Any) -> Figure:
         "showlegend": True,
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         "xaxis": {"type": "date"},
-        "yaxis": {"title": {"text": y}, "zeroline": True, "exponentformat": "none"},
+        "yaxis": {**axis, "automargin": True},  # small amounts have long figures
     }
     return {**base, **more}
 
@@ -125,6 +127,7 @@ def _equity(parts: Sequence[Measured], currency: str) -> Figure:
         "domain": [0, 0.26],
         "title": {"text": "drawdown"},
         "exponentformat": "none",
+        "automargin": True,
     }
     layout["xaxis"] |= {"anchor": "y2"}
     return {"data": data, "layout": layout}
@@ -156,11 +159,11 @@ def _terms(terms: dict[str, float], currency: str) -> Figure:
         "x": [name for name, _ in steps] + ["net"],
         "y": _numbers([*values, terms["net"]]),
         "measure": ["relative"] * len(steps) + ["total"],
-        "text": [f"{value:+,.4g}" for value in [*values, terms["net"]]],
+        "text": [signed(value) for value in [*values, terms["net"]]],
         "textposition": "auto",
         "increasing": {"marker": {"color": BUY}},
         "decreasing": {"marker": {"color": SELL}},
-        "totals": {"marker": {"color": FAINT}},
+        "totals": {"marker": {"color": TOTAL}},
         "connector": {"line": {"color": FAINT, "width": 1}},
     }
     layout = _layout(currency, hovermode="closest", showlegend=False, xaxis={"type": "category"})
@@ -179,7 +182,7 @@ def _band(band: dict[str, Any]) -> Figure:
         "orientation": "h",
         "x": [model["pnl_net"] for model in models],
         "y": names,
-        "text": [f"{model['pnl_net']:+,.4g} in {model['fills']:,} fills" for model in models],
+        "text": [f"{signed(model['pnl_net'])} in {model['fills']:,} fills" for model in models],
         "marker": {"color": [BUY if model["pnl_net"] > 0 else SELL for model in models]},
     }
     layout = _layout("", hovermode="closest", showlegend=False, height=230)
@@ -220,7 +223,8 @@ def _exposure(exposure: dict[str, Any], facts: dict[str, Any]) -> Figure:
                 "x": _numbers([case["net"] for case in cases]),
                 "y": [rows[case["latency"]] for case in cases],
                 "text": [
-                    f"{model}: {case['net']:+,.4g}, {case['fills']:,} fills" for case in cases
+                    f"{model}: {signed(case['net'])}, {counted(case['fills'], 'fill')}"
+                    for case in cases
                 ],
                 "hoverinfo": "text",
                 "marker": {"symbol": symbol, "size": 11, "color": color},

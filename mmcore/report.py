@@ -302,13 +302,14 @@ def _inventory_facts(trading: Trading) -> dict[str, Any]:
 def _margin_facts(trading: Trading) -> dict[str, Any]:
     """The largest position's value at the mid then, and the margin that it took, settle asset.
 
-    margin: None where the configuration states no leverage.
+    margin: None where there is none, or the configuration states no leverage.
     """
     account, path, plan = trading.account, trading.path, trading.plan
     held = np.concatenate([[account.start_qty], account.positions()])
     rows = np.concatenate([[0], path.at(account.ts_ns)])
     most = float(np.abs(held * trading.scale.worth(path.mid[rows])).max())
-    margin = most / plan.leverage if plan.strategy == "grid" else None
+    lent = plan.strategy == "grid" and not plan.is_spot
+    margin = most / plan.leverage if lent else None
     return {"value_max": most, "margin_max": margin}
 
 

@@ -63,9 +63,17 @@ def _two(small: int, ratio: int, large_name: str, small_name: str) -> str:
 
 def money(value: float, currency: str) -> str:
     """An amount with as many figures as matter, and its asset."""
+    return f"{value:,.{_decimals(value)}f} {currency}"
+
+
+def signed(value: float) -> str:
+    """An amount with its sign, without its asset."""
+    return f"{value:+,.{_decimals(value)}f}"
+
+
+def _decimals(value: float) -> int:
     size = abs(value)
-    decimals = 2 if size >= 0.1 or not size else 4 if size >= 0.001 else 8
-    return f"{value:,.{decimals}f} {currency}"
+    return 2 if size >= 0.1 or not size else 4 if size >= 0.001 else 8
 
 
 def _outcome(facts: Mapping[str, Any]) -> str:
@@ -167,7 +175,7 @@ def _briefly(total: Mapping[str, Any]) -> str:
     terms = total["attribution"]
     parts = [("spread", terms["spread_capture"]), ("position", terms["inventory"])]
     parts += [("fees", terms["rebates"] - terms["fees"]), ("funding", terms["funding"])]
-    told = [f"{name} {value:+,.3g}" for name, value in parts if value or name != "funding"]
+    told = [f"{name} {signed(value)}" for name, value in parts if value or name != "funding"]
     return f"{total['currency']}: {', '.join(told)}"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mmcore import page
+from mmcore import exposure, page
 from mmcore.commands import execute
 from mmcore.config import loads
 from mmcore.session import run_config
@@ -94,6 +94,21 @@ def test_the_page_holds_everything_and_reaches_for_nothing(run, capsys):
     assert {"exposure-0", "exposure-1", "markout-0-queue"} <= places
     assert "default-src 'none'" in own and "showSendToCloud: false" in own
     assert "the identity closes" in text and "Nothing is annualised" in text
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--no-exposure", "it was not asked for"),
+        ("", "the run is long"),
+        ("--exposure", "to the last fill"),
+    ],
+)
+def test_the_run_is_traded_again_as_far_as_it_is_asked_for(run, capsys, monkeypatch, option, said):
+    monkeypatch.setattr(exposure, "WORK_EASY", 0)
+    monkeypatch.setattr(exposure, "WORK_MAX", 0)
+    told(capsys, run, *filter(None, [option]))
+    assert said in (run / "report.html").read_text("utf-8")
 
 
 def test_fills_as_csv_and_parquet_are_the_same(run, tmp_path, capsys):

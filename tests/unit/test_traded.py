@@ -229,7 +229,7 @@ def test_a_return_is_on_what_the_strategy_was_given_or_may_hold(tmp_path):
     assert each["inventory"]["margin_max"] is None
     grid = report_of(directory(tmp_path, MARKET, STORY)).facts["instruments"][0]
     assert (grid["capital_basis"], grid["capital"]) == ("asset", 1000)
-    assert grid["inventory"]["margin_max"] == grid["inventory"]["value_max"]  # spot: leverage 1
+    assert grid["inventory"]["margin_max"] is None  # spot
 
 
 def test_requests_of_one_kind_and_instant_share_a_call(tmp_path):

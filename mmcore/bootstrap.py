@@ -5,13 +5,14 @@ of random length, wrapped at the end (Politis and Romano 1994).  The mean length
 Politis and White (2004, corrected 2009) and never below what the caller knows of the memory.  Means
 and Sharpe ratios are studentised: each draw is measured in standard errors of its own, taken from
 sums over blocks, after Ledoit and Wolf (2008).  Everything is paired: both series are drawn at the
-same places.  Pure functions on arrays; the seed is an argument.
+same places.  Where several differences are looked at, Holm's step-down (1979) says which of them
+are still more than chance.  Pure functions on arrays; the seed is an argument.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ LEVEL = 0.95
 BLOCKS_MIN = 10.0  # mean blocks in a series; below it no interval deserves its level
 POINTS_MIN = 30  # increments; below it nothing is drawn
 CELLS = 2_000_000  # of one chunk of draws: what fits the memory of a small machine
+ROUNDING = 1e-9  # of the largest increment
 POWER_Z = 1.959964 + 0.841621  # seen at 95 %, four times in five
 
 Statistic = Callable[[Floats], Floats]
@@ -34,6 +36,8 @@ class Interval:
     """A difference and what it may be by chance; nan where it cannot be measured.
 
     estimate: as observed, first less second.  low, high: at ``level``.  error: standard error.
+    p: share of draws without a difference that lie as far out; at most 1 - level exactly where the
+    interval leaves out zero.
     """
 
     estimate: float
@@ -41,6 +45,7 @@ class Interval:
     high: float
     error: float
     level: float = LEVEL
+    p: float = math.nan
 
     @property
     def decided(self) -> bool:
@@ -54,7 +59,7 @@ class Interval:
     def scaled(self, by: float) -> Interval:
         """The same in other units; by: above 0."""
         return Interval(
-            self.estimate * by, self.low * by, self.high * by, self.error * by, self.level
+            self.estimate * by, self.low * by, self.high * by, self.error * by, self.level, self.p
         )
 
 
@@ -137,6 +142,15 @@ def draws(n: int, block: float, resamples: int, seed: int) -> Iterator[Ints]:
         yield (began + place - last) % n
 
 
+def outside(resamples: int, share: float) -> int:
+    """How many of so many draws lie outside an interval that leaves out ``share`` of them.
+
+    By the rule of (1 + draws beyond) / (1 + draws) for a p-value, so that interval and p-value
+    agree (Davison and Hinkley 1997, 4.2.5); at least 1: fewer draws than that prove nothing.
+    """
+    return max(1, int(share * (resamples + 1) + 1e-9))
+
+
 # -- differences -----------------------------------------------------------------------------
 
 
@@ -185,7 +199,8 @@ def _studentised(
     if not math.isfinite(estimate):
         return UNKNOWN
     if error <= 1e-300:
-        return Interval(estimate, estimate, estimate, 0.0)
+        certain = 1.0 if estimate == 0.0 else 1.0 / (resamples + 1)
+        return Interval(estimate, estimate, estimate, 0.0, p=certain)
     seen = []
     for rows in draws(len(first), block, resamples, seed):
         one, other = first[rows], second[rows]
@@ -194,18 +209,22 @@ def _studentised(
         # A draw that is all alike has no error of its own: it counts with the observed one.
         seen.append(gap / np.where(own > 1e-3 * error, own, error))
     score = np.concatenate(seen)
-    score = score[np.isfinite(score)]
+    score = np.sort(score[np.isfinite(score)])
     if not len(score):
         return UNKNOWN
-    reach = float(np.quantile(score, LEVEL)) * error
-    return Interval(estimate, estimate - reach, estimate + reach, error)
+    beyond = len(score) - int(np.searchsorted(score, abs(estimate) / error, "left"))
+    reach = float(score[-outside(len(score), 1.0 - LEVEL)]) * error
+    p = (1 + beyond) / (len(score) + 1)
+    return Interval(estimate, estimate - reach, estimate + reach, error, p=p)
 
 
 def mean_difference(
     first: Floats, second: Floats, block: float, *, seed: int = 1, resamples: int = RESAMPLES
 ) -> Interval:
-    """Of the means of paired increments."""
+    """Of the means of paired increments; what rounding made of equal ones is no difference."""
     difference = first - second
+    largest = max(np.abs(first).max(initial=0.0), np.abs(second).max(initial=0.0))
+    difference = np.where(np.abs(difference) <= ROUNDING * largest, 0.0, difference)
     zero = np.zeros_like(difference)
     of = (lambda x: x.mean(axis=-1), mean_influence)
     return _studentised(difference, zero, block, seed, resamples, of)
@@ -238,9 +257,12 @@ def drawdown_difference(
         deepest(first[rows]) - deepest(second[rows])
         for rows in draws(len(first), block, resamples, seed)
     ]
-    values = np.concatenate(seen)
-    low, high = np.quantile(values, [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0])
-    return Interval(estimate, float(low), float(high), float(values.std()))
+    values = np.sort(np.concatenate(seen))
+    tail = outside(len(values), (1.0 - LEVEL) / 2.0)
+    rarer = min(int((values <= 0.0).sum()), int((values >= 0.0).sum()))
+    p = min(1.0, 2.0 * (1 + rarer) / (len(values) + 1))
+    low, high = float(values[tail - 1]), float(values[-tail])
+    return Interval(estimate, low, high, float(values.std()), p=p)
 
 
 def times_longer(interval: Interval) -> float:
@@ -254,3 +276,21 @@ def times_longer(interval: Interval) -> float:
     if interval.estimate == 0.0:
         return math.inf
     return (POWER_Z * interval.error / interval.estimate) ** 2
+
+
+# -- several at once -------------------------------------------------------------------------
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """P-values adjusted for their number: at most a level where Holm's step-down rejects at it.
+
+    The chance that any true nought is called a difference is then at most the level, however the
+    tests depend on each other.  Values that are not known (nan) are no tests, and stay so.
+    """
+    known = sorted((value, i) for i, value in enumerate(p) if not math.isnan(value))
+    adjusted = [math.nan] * len(p)
+    least = 0.0
+    for rank, (value, i) in enumerate(known):
+        least = max(least, min(1.0, (len(known) - rank) * value))
+        adjusted[i] = least
+    return adjusted

@@ -361,19 +361,23 @@ def forward_command(
     return backtest(loaded, choices)
 
 
-@mmcore.command("compare", short_help="Compare two CONFIGs, or two runs: more than chance?")
-@click.argument("first")
-@click.argument("second")
+@mmcore.command("compare", short_help="Compare CONFIGs, or runs: is it more than chance?")
+@click.argument("variants", nargs=-1, required=True, metavar="FIRST SECOND...")
 @click.option("--tape", "tapes", multiple=True, help="Recorded market, instead of the configured.")
 @click.option("--seeds", default=1, type=click.IntRange(1, 10_000), help="So many markets.")
 @click.option("--regimes", is_flag=True, help="Synthetic: every kind of market.")
 @click.option("--seconds", type=click.FloatRange(0, 1e8), help="Of each (default: configured).")
+@click.option("--repeats/--no-repeats", default=None, help="Other queue models, latency (default).")
+@click.option("--calibrate", multiple=True, metavar="RUN", help="Repeat with the queue RUN met.")
 @json_option
-def compare_command(first: str, second: str, **choices: Any) -> int:
-    """Compare two CONFIGs on one market, or two run directories: is it more than chance?"""
-    from .contest import run
+def compare_command(variants: tuple[str, ...], as_json: bool, **choices: Any) -> int:
+    """Compare FIRST with each of the others, on one market: is it more than chance?
 
-    return run(first, second, **choices)
+    Configurations, or run directories by themselves.
+    """
+    from .contest import Asked, run
+
+    return run(variants, Asked(**choices), as_json=as_json)
 
 
 @mmcore.command()

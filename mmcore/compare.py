@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,9 +18,7 @@ from numpy.typing import NDArray
 
 from .bootstrap import (
     BLOCKS_MIN,
-    LEVEL,
     POINTS_MIN,
-    RESAMPLES,
     UNKNOWN,
     Interval,
     block_of,
@@ -43,7 +41,6 @@ from .metrics import (
 )
 from .regimes import NAMES, regime_at, stretches
 from .traded import Trading
-from .verdict import Verdict, verdict
 from .words import duration
 
 COLUMNS = ("net", "costs", "funding", "turnover", "fills", "flips")
@@ -266,7 +263,8 @@ def select(parts: Sequence[Stretch], currency: str, chosen: Chosen) -> Sides:
     return Sides(first, second, (capital[0], capital[1]))
 
 
-def _all(_: Stretch, series: Series) -> NDArray[np.bool_]:
+def everything(_: Stretch, series: Series) -> NDArray[np.bool_]:
+    """Every increment."""
     return np.ones(len(series.grid_ns) - 1, bool)
 
 
@@ -313,16 +311,14 @@ def differences(sides: Sides, interval_s: float, block: float, seed: int) -> dic
     return {k: each.bare() if few and each.error > 0 else each for k, each in found.items()}
 
 
-def block_length(parts: Sequence[Stretch], sides: Sides) -> float:
+def block_length(parts: Sequence[Stretch], sides: Sides, currency: str) -> float:
     """Mean block, in increments: see `mmcore.bootstrap.block_of`.
 
     At least HALF_LIVES of the slower inventory, but not longer than one stretch, since stretches
     know nothing of each other; and at least a day from DAYS_AS_BLOCKS days on.
     """
     interval_s = parts[0].interval_s
-    lives = [s.half_life_s for part in parts for side in (part.first, part.second) for s in side]
-    known = [each for each in lives if math.isfinite(each)]
-    least = HALF_LIVES * float(np.median(known)) / interval_s if known else 1.0
+    least = max(1.0, HALF_LIVES * _half_life_s(parts, currency) / interval_s)
     if len(parts) > 1:
         least = min(least, sides.points / len(parts))
     if sides.points * interval_s >= DAYS_AS_BLOCKS * DAY_S:
@@ -330,50 +326,24 @@ def block_length(parts: Sequence[Stretch], sides: Sides) -> float:
     return block_of(sides.first["net"] - sides.second["net"], least)
 
 
-def compare(
-    parts: Sequence[Stretch], names: tuple[str, str], *, simulated: bool, seed: int = 1
-) -> dict[str, Any]:
-    """Everything that is to be said, as plain facts; figures that are not known are nan.
-
-    parts: what was compared, of one sampling interval.  simulated: on synthetic markets.  seed: of
-    the bootstrap.  Raises DataError where the parts are sampled differently.
-    """
-    interval_s = parts[0].interval_s
-    if any(part.interval_s != interval_s for part in parts):
-        raise _unfit("the stretches are of very different length", "compare equal lengths")
-    facts: dict[str, Any] = {
-        "ok": True,
-        "type": "compare",
-        "names": list(names),
-        "seconds": math.fsum(part.seconds for part in parts),
-        "stretches": len(parts),
-        "interval_s": interval_s,
-        "level": LEVEL,
-        "resamples": RESAMPLES,
-        "simulated": simulated,
-        "totals": [],
-        "symbols": [],
-        "units": [],
-        "regimes": [],
-    }
-    for currency in dict.fromkeys(each.currency for part in parts for each in part.first):
-        whole = select(parts, currency, _all)
-        block = block_length(parts, whole)
-        row = partial(_row, parts, currency, block, seed)
-        total = row("total", _all)
-        total["block_s"] = block * interval_s
-        total["verdict"] = asdict(_judge(whole, total, facts, block))
-        facts["totals"].append(total)
-        facts["symbols"] += [row(*each) for each in _symbols(parts, currency)]
-        facts["units"] += [row(*each) for each in _units(parts)]
-        facts["regimes"] += [row(*each) for each in _regimes(parts, currency)]
-    return facts
+def _half_life_s(parts: Sequence[Stretch], currency: str) -> float:
+    """Of the slower variant: the median over its instruments and stretches; 0: not known."""
+    sides = ([part.first for part in parts], [part.second for part in parts])
+    slowest = 0.0
+    for side in sides:
+        lives = [s.half_life_s for series in side for s in series if s.currency == currency]
+        known = [each for each in lives if math.isfinite(each)]
+        slowest = max(slowest, float(np.median(known)) if known else 0.0)
+    return slowest
 
 
-def _row(
+def row_of(
     parts: Sequence[Stretch], currency: str, block: float, seed: int, label: str, chosen: Chosen
 ) -> dict[str, Any]:
-    """One selection: both variants' figures, and their differences."""
+    """One selection: both variants' figures, and their differences.
+
+    block: mean block in increments, cut to the selection; seed: of the bootstrap.
+    """
     interval_s = parts[0].interval_s
     sides = select(parts, currency, chosen)
     first, second = (
@@ -392,19 +362,8 @@ def _row(
     }
 
 
-def _judge(sides: Sides, total: dict[str, Any], facts: dict[str, Any], block: float) -> Verdict:
-    return verdict(
-        total["difference"]["net"],
-        seconds=facts["seconds"],
-        points=sides.points,
-        block=block,
-        names=(facts["names"][0], facts["names"][1]),
-        simulated=facts["simulated"],
-        active=bool(sides.first["fills"].any() or sides.second["fills"].any()),
-    )
-
-
-def _symbols(parts: Sequence[Stretch], currency: str) -> Iterator[tuple[str, Chosen]]:
+def by_symbol(parts: Sequence[Stretch], currency: str) -> Iterator[tuple[str, Chosen]]:
+    """Instruments where there are several."""
     names = dict.fromkeys(
         each.symbol for part in parts for each in part.first if each.currency == currency
     )
@@ -412,7 +371,7 @@ def _symbols(parts: Sequence[Stretch], currency: str) -> Iterator[tuple[str, Cho
         yield name, partial(_of_symbol, name)
 
 
-def _units(parts: Sequence[Stretch]) -> Iterator[tuple[str, Chosen]]:
+def by_unit(parts: Sequence[Stretch]) -> Iterator[tuple[str, Chosen]]:
     """Stretches where there are several, else days in UTC."""
     if len(parts) > 1:
         for part in parts:
@@ -423,7 +382,8 @@ def _units(parts: Sequence[Stretch]) -> Iterator[tuple[str, Chosen]]:
         yield str(day), partial(_of_day, day)
 
 
-def _regimes(parts: Sequence[Stretch], currency: str) -> Iterator[tuple[str, Chosen]]:
+def by_regime(parts: Sequence[Stretch], currency: str) -> Iterator[tuple[str, Chosen]]:
+    """Kinds of market that occurred."""
     for name in NAMES:
         if any((s.regime == name).any() for p in parts for s in p.first if s.currency == currency):
             yield name, partial(_of_regime, name)
@@ -434,11 +394,11 @@ def _days(series: Series) -> NDArray[Any]:
 
 
 def _of_symbol(name: str, part: Stretch, series: Series) -> NDArray[np.bool_] | None:
-    return _all(part, series) if series.symbol == name else None
+    return everything(part, series) if series.symbol == name else None
 
 
 def _of_stretch(wanted: Stretch, part: Stretch, series: Series) -> NDArray[np.bool_] | None:
-    return _all(part, series) if part is wanted else None
+    return everything(part, series) if part is wanted else None
 
 
 def _of_day(day: np.datetime64, _: Stretch, series: Series) -> NDArray[np.bool_]:

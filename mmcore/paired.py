@@ -1,7 +1,8 @@
-"""Two configurations on one market, paired: the same rows, the same draws of latency, two accounts.
+"""Configurations on one market, paired: the same rows, the same draws of latency, own accounts.
 
-What one does changes nothing for the other (`mmcore.lanes`).  Nothing is written: the touch is kept
-as it changes, and the records of both.
+What one does changes nothing for another (`mmcore.lanes`), so that all of them, and the same under
+other assumptions, share one pass.  Nothing is written: the touch is kept as it changes, and the
+records of each.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from msgspec.structs import replace
@@ -16,15 +18,69 @@ from numpy.typing import NDArray
 
 from ._book import Book
 from ._path import path_of
-from .errors import ConfigError, ExitCode, NoDataError
+from .band import Model
+from .compare import Stretch, sampling, stretch_of
+from .errors import ConfigError, ExitCode, NoDataError, UsageError
 from .events import RECORD, Flag
-from .lanes import PassDesk
+from .findings import Pair
+from .lanes import LANES_MAX, PassDesk
+from .repeats import Assumption, repeats_of
 from .run import SETTLES_MAX
 from .schema import Config
-from .traded import Market, Trading, market_of, simulated_ns, trading_of
+from .traded import Market as Seen
+from .traded import Trading, market_of, simulated_ns, trading_of
 
 CHUNK = 1 << 20  # messages between two looks at the verdict
 Tradings = tuple[Trading, ...]
+
+
+class Market(NamedTuple):
+    """One market and who trades there.  label: "seed 3"; regime: as which it was made, if any."""
+
+    label: str
+    configs: tuple[Config, ...]
+    regime: str = ""
+
+
+def pairs_of(
+    markets: Sequence[Market],
+    names: Sequence[str],
+    seconds: float | None = None,
+    *,
+    repeated: bool = True,
+    also: Model | None = None,
+) -> list[Pair]:
+    """The first configuration paired with each of the others, over all markets.
+
+    names: of the configurations.  seconds: of each market, None: as configured.  repeated: under
+    every queue model of the fill band, ``also``, and at twice the latency too, in the same pass.
+    Raises what :func:`trade` and `mmcore.compare.stretch_of` do.
+    """
+    parts: dict[tuple[int, Assumption | None], list[Stretch]] = {}
+    interval_s = 0.0
+    for label, configs, regime in markets:
+        repeats = repeats_of(configs, also) if repeated else []
+        groups = [(None, configs), *repeats]
+        found = trade([config for _, group in groups for config in group], seconds)
+        if not interval_s:
+            interval_s = sampling(min(each.path.seconds for each in found[0]), len(markets))
+        for assumption, _ in groups:
+            first, *others = (found.pop(0) for _ in names)
+            for place, other in enumerate(others, 1):
+                stretch = stretch_of(
+                    first, other, label=label, regime=regime,
+                    names=(names[0], names[place]), interval_s=interval_s,
+                )  # fmt: skip
+                parts.setdefault((place, assumption), []).append(stretch)
+    pairs = []
+    for place, name in enumerate(names[1:], 1):
+        under = [
+            (assumption, stretches)
+            for (at, assumption), stretches in parts.items()
+            if at == place and assumption is not None
+        ]
+        pairs.append(Pair((names[0], name), parts[place, None], under))
+    return pairs
 
 
 def trade(configs: Sequence[Config], seconds: float | None = None) -> list[Tradings]:
@@ -33,6 +89,13 @@ def trade(configs: Sequence[Config], seconds: float | None = None) -> list[Tradi
     seconds: market time; None: as the first says.  Raises ConfigError where they cannot share a
     market or have no end, DataError where the market cannot be read.
     """
+    if len(configs) > LANES_MAX:
+        raise UsageError(
+            f"{len(configs)} configurations, queue models and latencies in one pass",
+            where="python -m mmcore compare",
+            done="nothing was compared",
+            todo=f"at most {LANES_MAX} fit: give fewer configurations, or --no-repeats",
+        )
     plain = [_plain(config) for config in configs]
     length = plain[0].run.seconds if seconds is None else seconds
     if not length and plain[0].market.source == "synthetic":
@@ -118,7 +181,7 @@ class _Eye:
         self._touches.append(touches.copy())
         self._prints.append(prints.copy())
 
-    def market(self) -> Market:
+    def market(self) -> Seen:
         """What was seen.  Raises NoDataError where the book was never usable."""
         if self._touches:
             touches, prints = np.concatenate(self._touches), np.concatenate(self._prints)

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from .bootstrap import BLOCKS_MIN, POINTS_MIN, Interval, times_longer
+from .bootstrap import BLOCKS_MIN, LEVEL, POINTS_MIN, Interval, times_longer
 from .words import duration
 
 DAY_S = 86_400.0
@@ -47,12 +47,15 @@ def verdict(
     names: tuple[str, str],
     simulated: bool = False,
     active: bool = True,
+    tests: int = 1,
+    adjusted: float | None = None,
 ) -> Verdict:
     """The verdict on a difference of mean profit.
 
     seconds: of market compared.  points, block: paired increments, and mean length of their blocks.
     names: of the variants.  simulated: the market was synthetic.  active: whether anything was
-    traded.
+    traded.  tests: verdicts asked for at once; adjusted: p-value of this one by Holm's correction
+    for them, by default that of the interval.
     """
     if not active:
         return _none("short", NOTHING)
@@ -73,10 +76,14 @@ def verdict(
     longer_s = times_longer(mean) * seconds
     if not mean.decided:
         return Verdict("undecided", False, longer_s, _undecided(seconds, longer_s))
+    if adjusted is not None and adjusted > 1.0 - LEVEL:
+        return Verdict("undecided", False, longer_s, _one_of(tests, adjusted))
     beyond = seconds >= DAYS_MIN * DAY_S and not simulated
     better = 0 if mean.estimate > 0 else 1
     scope = _scope(seconds, beyond=beyond, simulated=simulated)
-    text = f"{names[better]} earned more than {names[1 - better]}, by more than chance; {scope}"
+    chance = f", by Holm's correction for {tests} comparisons too" if tests > 1 else ""
+    text = f"{names[better]} earned more than {names[1 - better]}, by more than chance{chance}"
+    text += f"; {scope}"
     return Verdict("second" if better else "first", beyond, longer_s, text)
 
 
@@ -93,6 +100,13 @@ def _undecided(seconds: float, longer_s: float) -> str:
     return (
         f"{start}; if the difference is as large as it looks, {duration(longer_s)} in all "
         f"({longer_s / seconds:.1f} times as much) would show it four times in five"
+    )
+
+
+def _one_of(tests: int, adjusted: float) -> str:
+    return (
+        "the evidence does not suffice: by itself the interval leaves out zero, but it is one of "
+        f"{tests}, and by Holm's correction for so many p is {adjusted:.2f}"
     )
 
 

@@ -113,7 +113,7 @@ def test_pairing_takes_the_common_noise_out():
 
 def test_no_difference_is_no_difference():
     series = np.random.default_rng(3).standard_normal(100)
-    assert mean_difference(series, series, 5.0) == Interval(0.0, 0.0, 0.0, 0.0)
+    assert mean_difference(series, series, 5.0) == Interval(0.0, 0.0, 0.0, 0.0, p=1.0)
     assert sharpe_difference(series, np.zeros(100), 5.0) == UNKNOWN
     few = np.zeros(100)
     few[50] = 1.0
@@ -129,6 +129,30 @@ def test_drawdowns():
     found = drawdown_difference(calm, wild, 6.0)
     assert found.estimate == deepest(calm) - deepest(wild)
     assert found.high < 0
+
+
+@pytest.mark.parametrize("measure", [mean_difference, sharpe_difference, drawdown_difference])
+def test_interval_and_p_value_say_the_same(measure):
+    """Also where they barely do: an interval leaves out zero where p is at most 5 %."""
+    rng = np.random.default_rng(12)
+    answers = set()
+    for resamples in (19, 20, 99, 100, 199):
+        for seed in range(30):
+            one, other = 0.12 + rng.standard_normal(120), rng.standard_normal(120)
+            found = measure(one, other, 4.0, seed=seed, resamples=resamples)
+            # Of a drawdown one half lies on each side: fewer than 40 draws prove nothing.
+            if measure is drawdown_difference and resamples < 40:
+                continue
+            assert found.decided == (found.p <= 0.05), (found, resamples)
+            assert 1 / (resamples + 1) <= found.p <= 1.0
+            answers.add(found.decided)
+    assert answers == {False, True}
+
+
+def test_rounding_is_no_difference():
+    noise = np.random.default_rng(6).standard_normal(200)
+    found = mean_difference((noise - 0.4) + 0.4, noise, 5.0)
+    assert (found.estimate, found.error, found.p) == (0.0, 0.0, 1.0)
 
 
 def test_how_much_longer():

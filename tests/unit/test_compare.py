@@ -8,9 +8,11 @@ import pytest
 
 from mmcore import contest
 from mmcore.backtest import Choices, backtest
-from mmcore.compare import COLUMNS, compare, select, series_of, stretch_of
+from mmcore.compare import COLUMNS, select, series_of, stretch_of
 from mmcore.config import load, loads
+from mmcore.contest import Asked
 from mmcore.errors import ConfigError, DataError, UsageError
+from mmcore.findings import Pair, findings_of
 from mmcore.paired import trade
 from mmcore.report import report_of
 from mmcore.traded import read_run
@@ -55,6 +57,13 @@ def answer(capsys) -> dict:
     return json.loads(capsys.readouterr().out)
 
 
+def compared(capsys, *variants: str, **asked: object) -> dict:
+    """What `compare` says of two, for machines."""
+    assert contest.run(variants, Asked(**asked), as_json=True) == 0
+    (told,) = answer(capsys)["pairs"]
+    return told
+
+
 def test_what_is_binned_adds_up(pair):
     (one,), (other,) = pair
     part = stretch_of([one], [other])
@@ -76,8 +85,8 @@ def test_a_variant_does_not_change_what_the_other_does(pair, tmp_path):
 
 
 def test_the_same_twice_is_the_same(pair):
-    facts = compare([stretch_of(pair[0], pair[0])], ("a", "b"), simulated=True)
-    total = facts["totals"][0]
+    both = Pair(("a", "b"), [stretch_of(pair[0], pair[0])])
+    (total,) = findings_of([both], simulated=True)["pairs"][0]["totals"]
     assert total["verdict"]["answer"] == "same"
     assert total["difference"]["net"].estimate == 0.0
     assert total["first"] == total["second"]
@@ -95,10 +104,8 @@ def test_run_directories_give_what_their_configurations_give(tmp_path, capsys):
     a, b = written(tmp_path, "a.toml"), written(tmp_path, "b.toml", spread=2.0)
     backtest([load(a), load(b)], Choices(json=True))
     runs = [each["directory"] for each in answer(capsys)["runs"]]
-    assert contest.run(*runs, as_json=True) == 0
-    of_runs = answer(capsys)
-    assert contest.run(a, b, as_json=True) == 0
-    of_configs = answer(capsys)
+    of_runs = compared(capsys, *runs)
+    of_configs = compared(capsys, a, b)
     for key in ("totals", "regimes", "units"):
         for one, other in zip(of_runs[key], of_configs[key], strict=True):
             assert one["first"] == other["first"]
@@ -112,13 +119,12 @@ def test_run_directories_give_what_their_configurations_give(tmp_path, capsys):
 
 def test_seeds_and_regimes_are_told_one_by_one(tmp_path, capsys):
     a, b = written(tmp_path, "a.toml"), written(tmp_path, "b.toml", spread=2.0)
-    assert contest.run(a, b, seeds=2, seconds=40.0, as_json=True) == 0
-    facts = answer(capsys)
+    facts = compared(capsys, a, b, seeds=2, seconds=40.0)
     assert [row["label"] for row in facts["units"]] == ["seed 3", "seed 4"]
     total = facts["totals"][0]
     assert total["points"] == 80
     assert total["first"]["net"] == pytest.approx(sum(u["first"]["net"] for u in facts["units"]))
-    assert contest.run(a, b, regimes=True, seconds=31.0) == 0
+    assert contest.run([a, b], Asked(regimes=True, seconds=31.0, repeats=False)) == 0
     said = capsys.readouterr().out
     assert "flash crash" in said
     assert "by regime" in said
@@ -129,8 +135,7 @@ def test_the_market_is_cut_and_told_by_symbol(tmp_path, capsys):
     more = '[[instrument]]\nvenue = "synthetic"\nsymbol = "ETHUSDT"\n'
     for name, spread in (("a.toml", 1.0), ("b.toml", 2.0)):
         (tmp_path / name).write_text(text(tmp_path, seconds=40, spread=spread) + more)
-    assert contest.run(str(tmp_path / "a.toml"), str(tmp_path / "b.toml"), as_json=True) == 0
-    facts = answer(capsys)
+    facts = compared(capsys, str(tmp_path / "a.toml"), str(tmp_path / "b.toml"))
     assert [row["label"] for row in facts["symbols"]] == ["synthetic:BTCUSDT", "synthetic:ETHUSDT"]
     nets = [row["first"]["net"] for row in facts["symbols"]]
     assert sum(nets) == pytest.approx(facts["totals"][0]["first"]["net"])
@@ -148,23 +153,27 @@ def test_the_market_is_cut_and_told_by_symbol(tmp_path, capsys):
 def test_configurations_that_do_not_fit_are_refused(tmp_path, changes, error, words):
     a, b = written(tmp_path, "a.toml"), written(tmp_path, "b.toml", **changes)
     with pytest.raises(error, match=words):
-        contest.run(a, b)
+        contest.run([a, b])
 
 
 def test_what_cannot_be_compared_is_named(tmp_path):
     a, b = written(tmp_path, "a.toml"), written(tmp_path, "b.toml")
     with pytest.raises(DataError, match="too short to compare"):
-        contest.run(a, b, seconds=20.0)
+        contest.run([a, b], Asked(seconds=20.0))
     with pytest.raises(UsageError, match="a run directory and a configuration"):
-        contest.run(a, str(tmp_path))
+        contest.run([a, str(tmp_path)])
     with pytest.raises(UsageError, match="options of a market"):
-        contest.run(str(tmp_path), str(tmp_path), seeds=2)
+        contest.run([str(tmp_path), str(tmp_path)], Asked(seeds=2))
     with pytest.raises(DataError, match="no run directory"):
-        contest.run(str(tmp_path), str(tmp_path))
+        contest.run([str(tmp_path), str(tmp_path)])
     with pytest.raises(ConfigError, match="no end of its own"):
-        contest.run(written(tmp_path, "c.toml", seconds=0), written(tmp_path, "d.toml", seconds=0))
+        contest.run([written(tmp_path, name, seconds=0) for name in ("c.toml", "d.toml")])
     with pytest.raises(UsageError, match="this is a tape"):
-        contest.run(a, b, tapes=["x.gz"], seeds=2)
+        contest.run([a, b], Asked(tapes=("x.gz",), seeds=2))
+    with pytest.raises(UsageError, match="one variant: two or more"):
+        contest.run([a])
+    with pytest.raises(UsageError, match="--calibrate, which is for repeats"):
+        contest.run([a, b], Asked(calibrate=("runs/x",), repeats=False))
 
 
 def runs_of(folder: Path, *changes: dict) -> list:
@@ -200,7 +209,7 @@ def test_side_by_side_on_paper_leaves_runs_that_are_compared(tmp_path, capsys):
     backtest(configs[:1], back)
     assert runs[0]["journal_hash"] == answer(capsys)["runs"][0]["journal_hash"]
     assert all("-forward-" in each["directory"] for each in runs)
-    assert contest.run(*(each["directory"] for each in runs)) == 0
+    assert contest.run([each["directory"] for each in runs]) == 0
     assert "verdict" in capsys.readouterr().out
 
 

@@ -126,13 +126,20 @@ def sound_rows(
     ``_intake.pxd``), and that message's row.
     """
 
-def count_kinds(
-    raw: npt.NDArray[np.uint8], kinds: npt.NDArray[np.int64], sides: npt.NDArray[np.int64]
+def survey(
+    raw: npt.NDArray[np.uint8],
+    counts: npt.NDArray[np.int64],
+    sides: npt.NDArray[np.int64],
+    first: npt.NDArray[np.int64],
+    last: npt.NDArray[np.int64],
+    late: npt.NDArray[np.int64],
 ) -> None:
-    """Add whole messages to ``kinds[instrument, kind]``, their levels to ``sides[instrument]``.
+    """Add whole messages to ``counts[instrument, kind]``, their levels to ``sides[instrument]``.
 
-    sides: bids and asks; of single levels those that are not taken away.  Raises ValueError for an
-    instrument or a kind that has no place.
+    raw: the bytes of C-contiguous EVENT rows.  sides: bids and asks; of single levels those that
+    are not taken away.  first, last: receive times by instrument and kind, in ns, widened.  late:
+    the least receive time less venue time of what reached us, by instrument, in ns, lowered.
+    Raises ValueError for an instrument or a kind that has no place.
     """
 
 def select(rows: npt.NDArray[np.void], numbers: Sequence[int]) -> npt.NDArray[np.void]:

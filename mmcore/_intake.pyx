@@ -435,18 +435,30 @@ def sound_rows(const uint8_t[::1] raw not None, int64_t limit, int64_t n_kinds,
     return whole, ROW_SOUND if whole else ROW_CUT, whole
 
 
-def count_kinds(const uint8_t[::1] raw not None, int64_t[:, ::1] kinds not None,
-                int64_t[:, ::1] sides not None):
+def survey(const uint8_t[::1] raw not None, int64_t[:, ::1] counts not None,
+           int64_t[:, ::1] sides not None, int64_t[:, ::1] first not None,
+           int64_t[:, ::1] last not None, int64_t[::1] late not None):
     """Add whole messages to the counts of their instruments; see the stub."""
     cdef int64_t total = raw.shape[0] // <int64_t>sizeof(Event)
     cdef int64_t done = 0
+    cdef Py_ssize_t n = counts.shape[0]
+    cdef Py_ssize_t n_kinds = counts.shape[1]
     cdef const Event* e = NULL
+    if sides.shape[0] != n or sides.shape[1] != 2 or first.shape[0] != n or last.shape[0] != n \
+            or first.shape[1] != n_kinds or last.shape[1] != n_kinds or late.shape[0] != n:
+        raise ValueError("the arrays are not of one market")
     while done < total:
         e = <const Event*>&raw[0] + done
-        if e.instrument >= kinds.shape[0] or e.kind >= kinds.shape[1] or \
-                e.instrument >= sides.shape[0] or sides.shape[1] != 2:
-            raise ValueError(f"row {done}: no place to count it in")
-        kinds[e.instrument, e.kind] += 1
+        if e.instrument >= n or e.kind >= n_kinds:
+            raise ValueError(f"row {done}: instrument {e.instrument}, kind {e.kind}")
+        counts[e.instrument, e.kind] += 1
+        if e.ts_local_ns < first[e.instrument, e.kind]:
+            first[e.instrument, e.kind] = e.ts_local_ns
+        if e.ts_local_ns > last[e.instrument, e.kind]:
+            last[e.instrument, e.kind] = e.ts_local_ns
+        if e.flags & FLAG_LOCAL and e.ts_venue_ns > 0 and \
+                e.ts_local_ns - e.ts_venue_ns < late[e.instrument]:
+            late[e.instrument] = e.ts_local_ns - e.ts_venue_ns
         if e.kind == EV_DEPTH:
             sides[e.instrument, 0] += e.n_bids
             sides[e.instrument, 1] += e.n_asks

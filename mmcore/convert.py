@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .errors import DataError, Interrupted
 from .events import LEVEL, Flag, Kind
@@ -234,14 +235,10 @@ def _orders(raw: Path, *, two: bool) -> tuple[int, Any, Any]:
     others appear twice, once in each order.  None where every row stays as it is.
     """
     rows = np.memmap(raw, EVENT_ARRAY, "r")
+    shift_ns = max(0, -_least_ns(rows))
     if two:
-        return 0, None, None
+        return shift_ns, None, None
     exch = np.array(rows["exch_ts"])
-    least_ns = min(
-        int((rows["local_ts"][i : i + CHUNK_ROWS] - exch[i : i + CHUNK_ROWS]).min())
-        for i in range(0, len(exch), CHUNK_ROWS)
-    )
-    shift_ns = max(0, -least_ns)
     late = exch < np.maximum.accumulate(exch)
     if not late.any():
         return shift_ns, None, None
@@ -260,6 +257,16 @@ def _orders(raw: Path, *, two: bool) -> tuple[int, Any, Any]:
     )
     order = np.argsort(slots, kind="stable")
     return shift_ns, which[order], bits[order]
+
+
+def _least_ns(rows: npt.NDArray[np.void]) -> int:
+    """The least time from the venue's stamp to ours, of rows that reached us."""
+    least_ns = 0
+    for i in range(0, len(rows), CHUNK_ROWS):
+        chunk = rows[i : i + CHUNK_ROWS]
+        late_ns = (chunk["local_ts"] - chunk["exch_ts"])[chunk["ev"] & np.uint64(LOCAL_BIT) > 0]
+        least_ns = min(least_ns, int(late_ns.min(initial=0)))
+    return least_ns
 
 
 def _pack(raw: Path, out: Path, shift_ns: int, order: Any, bits: Any, steps: _Steps) -> None:

@@ -42,6 +42,7 @@ class TradingDesk(abc.ABC):
     real_time = False  # time is the world's: nothing can be hurried or held back
     clock = "local"  # of the rows that go to the event log, as a tape's header says it
     stopped_ns = -1  # before which market time the stop was asked for; 0: at its end; -1: not yet
+    lacking = ""  # what the market lacked that a result needs, known at its end
     stopped_row = -1  # live: rows that the event log held then
 
     def __init__(
@@ -227,6 +228,8 @@ class TradingDesk(abc.ABC):
         for market, item in zip(markets, self.instruments, strict=True):
             if market.book.health in UNUSABLE:
                 return Verdict(ExitCode.DATA, f"{item}: {UNUSABLE[Status(market.book.health)]}")
+        if self.lacking:
+            return Verdict(ExitCode.DATA, self.lacking)
         if not any(trader.state()["n_fills"] for trader in self._wiring.traders):
             return Verdict(ExitCode.OK, f"no fills: {self._no_fills()}")
         return Verdict()

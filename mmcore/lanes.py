@@ -54,7 +54,7 @@ class Lane(TradingDesk):
         """Take over where the pass is."""
         desk = self._desk
         self.now_ns, self.start_ns, self.end_ns = desk.now_ns, desk.start_ns, desk.end_ns
-        self.over = desk.over
+        self.over, self.lacking = desk.over, desk.lacking
         self.stopped_ns = desk.stopped_ns
 
     def stop(self) -> None:

@@ -15,11 +15,12 @@ from ._engine import Trader
 from ._sim import SimLoop
 from ._venue import Venue
 from .desk import NS_PER_MS, NS_PER_S, TradingDesk
+from .errors import DataError
 from .events import EVENT
 from .progress import Level, plural
 from .schema import Config, SimulationConfig
 from .sources import source_of
-from .tape import Source
+from .tape import Source, TapeSource
 from .wiring import Shared, Wiring, build, venue_of
 
 FOR_EVER = 2**63 - 1
@@ -84,9 +85,18 @@ class PaperDesk(TradingDesk):
         """Bind the next block; False at the end of the market."""
         block = self._source.next_block()
         if block is None:
+            if isinstance(self._source, TapeSource):
+                self.lacking = self._source.lacking
             self._loop.end()
             self.over = self._loop.consumed
             return not self.over
+        if isinstance(self._source, TapeSource) and self._source.foreseen:
+            raise DataError(
+                f"{self._source.foreseen}: the clock of the recorder was behind",
+                file=self._source.paths[0],
+                done="nothing is traded on the future",
+                todo="`python -m mmcore tape convert` to .npz moves that clock: use what it writes",
+            )
         if not self.start_ns and len(block):
             self.start_ns = int(block["ts_local_ns"][0])
             self.end_ns = self.start_ns + self._length_ns if self._length_ns else 0

@@ -125,10 +125,7 @@ class Reading:
         if name == "tick":
             self.refuse(values == 0, column, "is no price")
         near, bad = whole_steps(values, step)
-        text = self.item.tick if name == "tick" else f"1e-{self.item.qty_decimals}"
-        self.refuse(
-            bad, column, f"is no multiple of {self.item}'s {name} {text}", hint(name)
-        )  # fmt: skip
+        self.refuse(bad, column, f"is no multiple of {self.item}'s {name} {step:g}", hint(name))
         return near
 
     def is_buy(self, column: str) -> npt.NDArray[np.bool_]:

@@ -281,20 +281,22 @@ def csv_batches(sheet: Sheet, chunks: Iterable[bytes]) -> Iterator[Batch]:
             yield _csv_batch(sheet, lines, row)
         row += len(lines)
     if rest.strip() and not skip:
-        yield _csv_batch(sheet, [rest], row)
+        yield _csv_batch(sheet, [rest], row, cut=True)
 
 
-def _csv_batch(sheet: Sheet, lines: list[bytes], first: int) -> Batch:
+def _csv_batch(sheet: Sheet, lines: list[bytes], first: int, *, cut: bool = False) -> Batch:
     while lines and not lines[-1].strip():
         lines.pop()
     lines = [line.rstrip(b"\r") for line in lines]
     n = len(sheet.columns)
     for number, line in enumerate(lines, first):
         if line.count(b",") != n - 1:
+            what = f"{line.count(b',') + 1} fields, the table has {n} columns"
             raise DataError(
-                f"{line.count(b',') + 1} fields, the table has {n} columns",
+                f"the file ends inside this row: {what}" if cut else what,
                 file=sheet.path,
                 line=number,
+                done="everything before was used" if cut else "",
                 todo="fetch the file again",
             )
     fields = b",".join(lines).split(b",") if lines else []

@@ -19,6 +19,7 @@ from .instrument import Instrument, UnknownInstrument, find, known_instruments, 
 from .recording import heads_of
 from .shapes import SheetStream
 from .streams import Continued, Faults, FrameReader, Problem, RawStream, RecordStream, Stream
+from .survey import Survey, empty_side, no_trade
 from .tables import ArraySource
 from .tape_file import TapeFile, TapeStream, TapeWriter, market_rows
 from .updates import UpdateStream
@@ -96,8 +97,13 @@ class TapeSource:
         self.instruments = self._resolve(instruments)
         self._numbers = {(item.venue, item.symbol): i for i, item in enumerate(self.instruments)}
         self._streams: list[Stream] = []
+        self.paths: list[Path] = []  # of the streams, the first of each
         for chain in chains(self._captures):
-            self._streams += self._open(chain)
+            opened = self._open(chain)
+            self._streams += opened
+            self.paths += [chain[0].path] * len(opened)
+        self._surveys = [Survey(self.instruments) for _ in self._streams]
+        self._over = False
         self._merge = Merge(len(self._streams)) if len(self._streams) > 1 else None
         self._hungry = list(range(len(self._streams)))
 
@@ -287,16 +293,77 @@ class TapeSource:
     def next_block(self) -> Rows | None:
         """The next rows; DataError where a file cannot be read on."""
         if self._merge is None:
-            return self._streams[0].next_block() if self._streams else None
+            rows = self._next_of(0) if self._streams else None
+        else:
+            rows = self._merged(self._merge)
+        self._over |= rows is None
+        return rows
+
+    def _merged(self, merge: Merge) -> Rows | None:
         while True:
             for place in self._hungry:
-                self._merge.feed(place, self._streams[place].next_block())
-            rows = self._merge.run()
-            self._hungry = [self._merge.wanted] if self._merge.wanted >= 0 else []
+                merge.feed(place, self._next_of(place))
+            rows = merge.run()
+            self._hungry = [merge.wanted] if merge.wanted >= 0 else []
             if len(rows):
                 return rows
             if not self._hungry:
                 return None
+
+    def _next_of(self, place: int) -> Rows | None:
+        """The next rows of one stream, counted; DataError where another tells the same."""
+        rows = self._streams[place].next_block()
+        if rows is None:
+            return None
+        mine = self._surveys[place]
+        mine.see(rows)
+        for path, other in zip(self.paths, self._surveys, strict=True):
+            if other is not mine and (what := mine.twice(other)):
+                raise DataError(
+                    f"{what} are in {path} too, at the same time",
+                    file=self.paths[place],
+                    todo="name one of the two: every change and every trade would count twice",
+                )
+        return rows
+
+    @property
+    def one_sided(self) -> str:
+        """Of which side of a book there was not one level so far, in words; "" for none."""
+        return empty_side(self._surveys)
+
+    @property
+    def foreseen(self) -> str:
+        """Of two clocks, what stands as received before it happened, in words; "" for nothing.
+
+        Who trades on it knows the future.
+        """
+        if self.clock != "two":
+            return ""
+        for survey in self._surveys:
+            ahead_ns = -int(survey.late_ns.min())
+            if ahead_ns > 0:
+                item = survey.instruments[int(survey.late_ns.argmin())]
+                return f"{item} is received up to {ahead_ns / 1e6:,.3f} ms before it happens"
+        return ""
+
+    @property
+    def lacking(self) -> str:
+        """Why a run on these files is worth little, once they are read to the end; "" if it is not.
+
+        A book without one of its sides, or no trade at all, names the files.
+        """
+        names = ", ".join(str(capture.path) for capture in self._captures[:3])
+        if self._over and self.one_sided:
+            return (
+                f"{names}: {self.one_sided} from the first row to the last; fetch the file again, "
+                "or name one that holds both sides"
+            )
+        if self._over and no_trade(self._surveys):
+            return (
+                f"{names}: not one trade from the first row to the last, so that orders fill only "
+                "where the book goes through their price; name a file that holds the trades too"
+            )
+        return ""
 
     def progress(self) -> float:
         """How much of the files is behind us, 0 to 1."""

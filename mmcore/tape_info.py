@@ -131,10 +131,20 @@ def tape_facts(file: str, wanted: Sequence[Wanted] | None = None) -> dict[str, A
             "snapshots": snapshots,
             "gaps": [track.gaps() for track in tracks],
             "clock_offset": [track.offset() for track in tracks],
-            "warnings": [line for track in tracks for line in track.warnings()],
+            "warnings": [*_whole(source), *(line for track in tracks for line in track.warnings())],
             "damaged_records": source.problem_count,
             "damage": [str(problem) for problem in source.problems[:DAMAGE_TOLD_MAX]],
         }
+
+
+def _whole(source: TapeSource) -> list[str]:
+    """What a run would refuse of the file as a whole."""
+    said = []
+    if source.one_sided:
+        said.append(f"{source.one_sided} from the first row to the last: no run can use it")
+    if source.foreseen:
+        said.append(f"{source.foreseen}: no run uses it; a conversion to npz moves our clock")
+    return said
 
 
 __all__ = ["tape_facts"]

@@ -249,6 +249,12 @@ DELTA = (
     '"b":[["60999.{i}","1.000"]],"a":[]}}}}'
 )
 
+PRINT = (
+    '1723161255000000000 {"data":{"e":"trade","E":1,"T":1,"s":"BTCUSDT","t":1,"p":"61000.0",'
+    '"q":"0.001","X":"MARKET","m":true}}'
+)
+LATE = PRINT.replace("1723161255000", "1723161255950")
+
 ARRAY = b"\x93NUMPY\x01\x00\x76\x00" + (  # three doubles, as numpy saves them without an archive
     b"{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }".ljust(117) + b"\n" + bytes(24)
 )
@@ -317,8 +323,14 @@ def damage_cases() -> Iterator[Case]:
         ("lines out of order", [*whole[:3], whole[5], whole[4], *whole[6:]], 3, ("x.gz:5",)),
         ("no receive time", changed(4, whole[4].partition(" ")[2]), 3, ("x.gz:5",)),
         ("no snapshot", [line for line in whole if "lastUp" not in line], 3, ("no snapshot",)),
-        ("a crossed book", [*whole[:-1], last.replace("60999.8", "61000.5")], 0, ("crossed",)),
-        ("mended", [*changed(4, whole[4][:50]), mended], 0, ("x.gz:5", "1 damaged record")),
+        (
+            "a crossed book",
+            [PRINT, *whole[:-1], last.replace("60999.8", "61000.5")],
+            0,
+            ("crossed",),
+        ),
+        ("mended", [*changed(4, whole[4][:50]), mended, LATE], 0, ("x.gz:5", "1 damaged record")),
+        ("no trade", whole, 3, ("x.gz: not one trade from the first row to the last",)),
     ]
     for name, lines, code, says in bad:
         files: dict[str, str | bytes] = {

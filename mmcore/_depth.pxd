@@ -1,8 +1,8 @@
 # What a book does with a message, and the signals that are read off it.
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t
 
 from ._side cimport BookSide
-from ._types cimport Event, Level
+from ._types cimport EV_DEPTH, Event, Level
 
 cdef enum BookReturn:
     BK_OK = 0               # applied, or an event that does not concern the book
@@ -84,7 +84,38 @@ cdef double touch_voi(const CTouch* before, const CTouch* after) noexcept nogil
 cdef int64_t book_run(CBook* c, const Event* rows, int64_t n_rows, int depth, double* imbalance,
                       double* microprice) noexcept nogil
 
-cdef int64_t event_rows(const Event* e) noexcept nogil      # rows of a message, header included
+# Rows of a message, header included.
+cdef inline int64_t event_rows(const Event* e) noexcept nogil:
+    if e.kind != EV_DEPTH:
+        return 1
+    return 1 + ((<int64_t>e.n_bids + <int64_t>e.n_asks + 3) >> 2)
+
+# One side's way along a tape in which each row is for the venue, for us, or for both.
+ctypedef struct Cursor:
+    const Event* rows
+    int64_t n_rows
+    int64_t row             # of the side's next message
+    int64_t ns              # and that one's time; INT64_MAX behind the last
+    int64_t n_passed        # messages
+    int64_t bad_row         # the first whose time is before the one ahead of it; -1: none
+    int clock               # which of a row's two times counts: 0 the venue's, 1 ours
+    int flag                # of the side's rows
+    int apart               # flags of rows that the book must not be given here
+
+cdef inline void cursor_seek(Cursor* at, int64_t i) noexcept nogil:
+    # From row i on, the side's next message.
+    cdef int64_t ns = INT64_MAX
+    while i < at.n_rows and not at.rows[i].flags & at.flag:
+        i += event_rows(&at.rows[i])
+    if i < at.n_rows:
+        ns = (&at.rows[i].ts_venue_ns)[at.clock]    # the two times lie one behind the other
+    if ns < at.ns and at.bad_row < 0:
+        at.bad_row = i
+    at.row = i
+    at.ns = ns
+
+# Applies the side's messages up to a time, and stops ahead of one apart.  0: none but trades.
+cdef bint book_follow(CBook* c, Cursor* at, int64_t until_ns) noexcept nogil
 
 # For the owner of the memory: a block status, and the fields that mirror the sides.
 cdef void book_block(CBook* c, int status) noexcept nogil

@@ -9,16 +9,16 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint64_t
 from libc.string cimport memset
 
 from ._side cimport (
-    BookSide, side_clear, side_load, side_qty, side_run, side_set, side_span, side_tick_units,
+    BookSide, side_clear, side_load, side_put, side_qty, side_run, side_span, side_tick_units,
     side_top, side_units, side_weighted_units,
 )
 from ._types cimport (
-    BID, EV_CLEAR, EV_DEPTH, EV_LINK_DOWN, FLAG_CONT, FLAG_MORE, FLAG_SNAPSHOT, LEVELS_MAX,
-    ST_CROSSED, ST_FULL, ST_GAP, ST_OK, ST_ONE_SIDED, ST_STALE, ST_WARMUP, Event, Level,
+    BID, EV_CLEAR, EV_DEPTH, EV_LINK_DOWN, EV_TRADE, FLAG_CONT, FLAG_MORE, FLAG_SNAPSHOT,
+    LEVELS_MAX, ST_CROSSED, ST_FULL, ST_GAP, ST_OK, ST_ONE_SIDED, ST_STALE, ST_WARMUP, Event, Level,
 )
 
-
-cdef int64_t TICK_MAX = 1 << 60     # keys and window bases stay far from the ends of int64
+cdef enum:
+    TICK_BITS = 60          # of a tick: keys and window bases stay far from the ends of int64
 
 
 # -- messages ------------------------------------------------------------------------------------
@@ -29,7 +29,7 @@ cdef void book_block(CBook* c, int status) noexcept nogil:
 
 
 cdef inline bint _well_formed(const Level* levels, int64_t n) noexcept nogil:
-    # Gathered without a branch: sizes must not be negative, ticks lie within 1 to TICK_MAX - 1.
+    # Gathered without a branch: sizes must not be negative, ticks within 1 to 2**TICK_BITS - 1.
     cdef uint64_t ticks = 0
     cdef uint64_t signs = 0
     cdef int64_t i
@@ -38,7 +38,7 @@ cdef inline bint _well_formed(const Level* levels, int64_t n) noexcept nogil:
     for i in range(n):
         ticks |= <uint64_t>levels[i].tick
         signs |= <uint64_t>levels[i].qty | (<uint64_t>levels[i].tick - 1)
-    return ticks < <uint64_t>TICK_MAX and <int64_t>signs >= 0
+    return ticks >> TICK_BITS == 0 and <int64_t>signs >= 0
 
 
 cdef void book_publish(CBook* c) noexcept nogil:
@@ -184,47 +184,43 @@ cdef int _clear(CBook* c, const Event* e) noexcept nogil:
     return BK_OK
 
 
-cdef inline bint _is_plain(const CBook* c, const Event* e) noexcept nogil:
-    # One level in the header, of a book in order, next in its sequence: most rows of a tape that
-    # was recorded level by level.
-    if e.n_bids | e.n_asks or e.side == 0 or e.flags & (FLAG_SNAPSHOT | FLAG_MORE | FLAG_CONT):
-        return False
-    if c.blocked != ST_OK or c.part >= 0:
-        return False
-    if e.seq != 0 and (e.aux != c.last_seq or e.seq <= c.last_seq):
-        return False
-    return <uint64_t>(e.tick - 1) < <uint64_t>(TICK_MAX - 1) and e.qty >= 0
+cdef inline int64_t _oddities(const Event* e) noexcept nogil:
+    # All that a depth message of one level in the header, without sequence, has not; gathered
+    # without a branch.
+    cdef int64_t found = (e.tick - 1 | e.tick | e.qty) >> TICK_BITS
+    found |= e.n_bids | e.n_asks | (e.flags & (FLAG_SNAPSHOT | FLAG_MORE | FLAG_CONT))
+    return found | (e.side == 0) | (e.seq != 0)
 
 
-cdef int _plain(CBook* c, const Event* e) noexcept nogil:
-    # The same as _depth and _finish do, for one level.
-    # Which side it is cannot be predicted: the fields of both are laid out in pairs, and indexed.
-    cdef int ask = e.side < 0
-    cdef BookSide* s = &c.bids + ask
-    cdef bint room = side_set(s, e.tick, e.qty)
-    c.n_levels += 1
-    c.n_messages += 1
+cdef inline bint _in_order(const CBook* c) noexcept nogil:
+    # Both sides stand in their windows, and nothing but the next message is awaited.
+    return c.blocked == ST_OK and c.part < 0 and c.bids.best >= 0 and c.asks.best >= 0
+
+
+cdef inline void _passed(CBook* c, const Event* e, int64_t n) noexcept nogil:
+    # What n messages of one level leave beside the sides; e: the last of them.
+    c.n_levels += n
+    c.n_messages += n
     c.ts_venue_ns = e.ts_venue_ns
     c.ts_local_ns = e.ts_local_ns
-    if e.seq != 0:
-        c.last_seq = e.seq
-        c.fresh = False
-    if s.best < 0:
-        book_publish(c)
-    else:
-        (&c.n_bids)[ask] = <int32_t>s.count
-        (&c.bid_tick)[ask] = s.sign * (s.base + s.best)
-        (&c.bid_qty)[ask] = s.slots[s.best]
-    if not room:
-        book_block(c, ST_FULL)
-        return BK_FULL
-    _judge_health(c)
-    return BK_OK
+    book_publish(c)
+    c.health = ST_CROSSED if c.bid_tick >= c.ask_tick else ST_OK
+
+
+cdef inline bint _put(CBook* c, const Event* e) noexcept nogil:
+    # Which side it is cannot be predicted: one lies behind the other, and is indexed.
+    if not side_put(&c.bids + (e.side < 0), e.tick, e.qty):
+        return False
+    c.n_crossed += c.bids.base + c.bids.best + c.asks.base + c.asks.best >= 0
+    return True
 
 
 cdef int book_apply(CBook* c, const Event* e) noexcept nogil:
     if e.kind == EV_DEPTH:
-        return _plain(c, e) if _is_plain(c, e) else _depth(c, e)
+        if _oddities(e) == 0 and _in_order(c) and _put(c, e):
+            _passed(c, e, 1)
+            return BK_OK
+        return _depth(c, e)
     if e.kind == EV_CLEAR:
         return _clear(c, e)
     if e.kind == EV_LINK_DOWN:
@@ -381,10 +377,51 @@ cdef double touch_voi(const CTouch* before, const CTouch* after) noexcept nogil:
     return flow
 
 
-cdef int64_t event_rows(const Event* e) noexcept nogil:
-    if e.kind != EV_DEPTH:
-        return 1
-    return 1 + ((<int64_t>e.n_bids + <int64_t>e.n_asks + 3) >> 2)
+# -- tapes ---------------------------------------------------------------------------------------
+
+cdef bint book_follow(CBook* c, Cursor* at, int64_t until_ns) noexcept nogil:
+    # The same as book_apply and cursor_seek in turns.  Most rows of a tape recorded level by level
+    # are single levels and trades: what a run of them leaves is written down at its end.
+    cdef const Event* rows = at.rows
+    cdef const Event* e
+    cdef const Event* last = NULL       # of the run under way
+    cdef int64_t n_rows = at.n_rows
+    cdef int64_t i = at.row
+    cdef int64_t ns = at.ns
+    cdef int64_t ts_ns
+    cdef int64_t n = 0                  # single levels of the run
+    cdef bint plain = _in_order(c)
+    cdef bint seen = False
+    while i < n_rows:
+        e = &rows[i]
+        if not e.flags & at.flag:
+            i += event_rows(e)
+            continue
+        ts_ns = (&e.ts_venue_ns)[at.clock]
+        if ts_ns < ns and at.bad_row < 0:
+            at.bad_row = i
+        ns = ts_ns
+        if ns > until_ns or e.flags & at.apart:
+            break
+        at.n_passed += 1
+        i += 1
+        if e.kind == EV_DEPTH and plain and _oddities(e) == 0 and _put(c, e):
+            last = e
+            n += 1
+        elif e.kind != EV_TRADE:
+            if n:
+                _passed(c, last, n)
+                n = 0
+            i += event_rows(e) - 1
+            book_apply(c, e)
+            plain = _in_order(c)
+            seen = True
+    if n:
+        _passed(c, last, n)
+        seen = True
+    at.row = i
+    at.ns = ns if i < n_rows else INT64_MAX
+    return seen
 
 
 cdef int64_t book_run(CBook* c, const Event* rows, int64_t n_rows, int depth, double* imbalance,

@@ -293,13 +293,8 @@ cdef void _apart(CVenue* v, const Event* e, int64_t ts_ns) noexcept nogil:
         venue_after(v, &one, book_apply(v.book, &one), ts_ns)
 
 
-cdef inline bint _deserted(const CVenue* v) noexcept nogil:
-    # Nothing of anybody's stands here, and no snapshot is on its way: only the book matters.
-    return v.n[0] + v.n[1] + v.n_taken == 0 and not v.in_snapshot
-
-
 cdef void venue_market(CVenue* v, const Event* e, int64_t ts_ns) noexcept nogil:
-    if _deserted(v) and not e.flags & FLAG_SNAPSHOT:
+    if venue_deserted(v) and not e.flags & FLAG_SNAPSHOT:
         if e.kind != EV_TRADE:
             book_apply(v.book, e)
             v.unknown = not book_trusted(v)

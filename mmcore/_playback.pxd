@@ -2,7 +2,7 @@
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 from ._channel cimport CLatency, EntryChannel, ResponseChannel
-from ._depth cimport CBook
+from ._depth cimport CBook, Cursor
 from ._resting cimport CVenue
 from ._types cimport Event
 
@@ -61,13 +61,10 @@ ctypedef struct LocalFill:
 cdef struct CReplay:
     const Event* rows
     int64_t n_rows
-    int64_t local_row       # next row for us, and its time; INT64_MAX behind the last
-    int64_t local_ns
-    int64_t venue_row       # next row for the venue
-    int64_t venue_ns
     bint two_clocks
+    Cursor local
+    Cursor market           # the venue's
     int64_t now_ns
-    int64_t bad_row         # where the tape runs backwards; -1 nowhere
     bint overflow           # a channel or the fill list is full
     CBook* book             # ours
     CVenue* venue
@@ -89,8 +86,6 @@ cdef struct CReplay:
     double volume
     double turnover
     int64_t n_answers       # received
-    int64_t n_rows_local
-    int64_t n_rows_venue
 
 cdef void replay_preload(CReplay* r, const Event* rows, int64_t n_rows) noexcept nogil
 cdef void replay_start(CReplay* r) noexcept nogil

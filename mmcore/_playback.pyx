@@ -18,51 +18,11 @@ from ._channel cimport (
     response_due,
     response_push,
 )
-from ._depth cimport book_apply
+from ._depth cimport book_apply, book_follow, cursor_seek, event_rows
 from ._matching cimport venue_market, venue_request
 from ._fees cimport FEE_QTY, FEE_VALUE, Tier
-from ._resting cimport RULE_MODIFY_KEEPS_LEFT
+from ._resting cimport RULE_MODIFY_KEEPS_LEFT, book_trusted, venue_deserted
 from ._types cimport *
-
-
-# ---- the tape
-
-
-cdef inline int64_t _rows(const Event* e) noexcept nogil:
-    # Rows of a message; as event_rows, which a call per row would cost too much.
-    if e.kind != EV_DEPTH:
-        return 1
-    return 1 + ((<int64_t>e.n_bids + <int64_t>e.n_asks + 3) >> 2)
-
-
-cdef inline void _seek_local(CReplay* r, int64_t i) noexcept nogil:
-    # From row i on, the next message for us.
-    cdef int64_t ts_ns
-    while i < r.n_rows and not r.rows[i].flags & FLAG_LOCAL:
-        i += _rows(&r.rows[i])
-    r.local_row = i
-    if i >= r.n_rows:
-        r.local_ns = INT64_MAX
-        return
-    ts_ns = r.rows[i].ts_local_ns
-    if ts_ns < r.local_ns and r.bad_row < 0:
-        r.bad_row = i
-    r.local_ns = ts_ns
-
-
-cdef inline void _seek_venue(CReplay* r, int64_t i) noexcept nogil:
-    cdef int64_t ts_ns
-    while i < r.n_rows and not r.rows[i].flags & FLAG_EXCH:
-        i += _rows(&r.rows[i])
-    r.venue_row = i
-    if i >= r.n_rows:
-        r.venue_ns = INT64_MAX
-        return
-    ts_ns = r.rows[i].ts_venue_ns if r.two_clocks else r.rows[i].ts_local_ns
-    if ts_ns < r.venue_ns and r.bad_row < 0:
-        r.bad_row = i
-    r.venue_ns = ts_ns
-
 
 # ---- orders as we know them
 
@@ -213,24 +173,28 @@ cdef void _send_answers(CReplay* r, int64_t ts_ns) noexcept nogil:
 
 cdef void _venue_until(CReplay* r, int64_t target_ns) noexcept nogil:
     # Market data at the venue up to the target, while nothing is answered.
+    cdef Cursor* at = &r.market
     cdef const Event* e
-    while r.venue_ns <= target_ns and r.venue_row < r.n_rows:
-        e = &r.rows[r.venue_row]
-        venue_market(r.venue, e, r.venue_ns)
-        r.n_rows_venue += 1
+    cdef int64_t ts_ns
+    if venue_deserted(r.venue) and book_follow(r.venue.book, at, target_ns):
+        r.venue.unknown = not book_trusted(r.venue)
+    while at.ns <= target_ns and at.row < r.n_rows:
+        e = &at.rows[at.row]
+        ts_ns = at.ns
+        venue_market(r.venue, e, ts_ns)
+        at.n_passed += 1
+        cursor_seek(at, at.row + event_rows(e))
         if r.venue.n_out:
-            _send_answers(r, r.venue_ns)
-            _seek_venue(r, r.venue_row + _rows(e))
+            _send_answers(r, ts_ns)
             return
-        _seek_venue(r, r.venue_row + _rows(e))
 
 
 cdef bint _venue_step(CReplay* r, int64_t target_ns) noexcept nogil:
     # The venue's next doings up to the target, market data before requests, until it answers;
     # False: there is nothing to do.
     cdef int64_t due_ns = entry_due(r.entry)
-    if r.venue_row < r.n_rows and r.venue_ns <= due_ns:
-        if r.venue_ns > target_ns:
+    if r.market.row < r.n_rows and r.market.ns <= due_ns:
+        if r.market.ns > target_ns:
             return False
         _venue_until(r, due_ns if due_ns < target_ns else target_ns)
         return True
@@ -244,12 +208,8 @@ cdef bint _venue_step(CReplay* r, int64_t target_ns) noexcept nogil:
 
 
 cdef void _local_until(CReplay* r, int64_t target_ns) noexcept nogil:
-    cdef const Event* e
-    while r.local_ns <= target_ns and r.local_row < r.n_rows:
-        e = &r.rows[r.local_row]
-        book_apply(r.book, e)
-        r.n_rows_local += 1
-        _seek_local(r, r.local_row + _rows(e))
+    if r.local.ns <= target_ns:
+        book_follow(r.book, &r.local, target_ns)
     while r.response.head < r.response.tail and response_due(r.response) <= target_ns:
         _answered(r, &r.response.ring[r.response.head & r.response.mask])
         r.response.head += 1
@@ -257,12 +217,12 @@ cdef void _local_until(CReplay* r, int64_t target_ns) noexcept nogil:
 
 cdef int _reached(CReplay* r, int64_t target_ns, int outcome) noexcept nogil:
     _local_until(r, target_ns)
-    if r.bad_row >= 0:
+    if r.local.bad_row >= 0 or r.market.bad_row >= 0:
         return OUTCOME_UNSORTED
     if r.overflow:
         return OUTCOME_FULL
     if (
-        r.local_row >= r.n_rows and r.venue_row >= r.n_rows
+        r.local.row >= r.n_rows and r.market.row >= r.n_rows
         and r.entry.head == r.entry.tail and r.response.head == r.response.tail
     ):
         return OUTCOME_END          # the clock stands: nothing will ever happen again
@@ -284,8 +244,8 @@ cdef int replay_elapse(CReplay* r, int64_t duration_ns) noexcept nogil:
 cdef int replay_wait(CReplay* r, int64_t timeout_ns) noexcept nogil:
     cdef int64_t target_ns = _later(r.now_ns, timeout_ns)
     cdef int outcome = OUTCOME_OK
-    if r.local_row < r.n_rows and r.local_ns <= target_ns:
-        target_ns = r.local_ns
+    if r.local.row < r.n_rows and r.local.ns <= target_ns:
+        target_ns = r.local.ns
         outcome = OUTCOME_FEED
     while True:
         if response_due(r.response) < target_ns or (
@@ -396,14 +356,22 @@ cdef void replay_preload(CReplay* r, const Event* rows, int64_t n_rows) noexcept
     while i < n_rows:
         book_apply(r.book, &rows[i])
         venue_market(r.venue, &rows[i], rows[i].ts_venue_ns)
-        i += _rows(&rows[i])
+        i += event_rows(&rows[i])
     r.venue.n_out = 0
 
 
+cdef inline void _start(CReplay* r, Cursor* at, int flag, int clock) noexcept nogil:
+    at.rows = r.rows
+    at.n_rows = r.n_rows
+    at.flag = flag
+    at.clock = clock
+    at.ns = INT64_MIN
+    at.bad_row = -1
+    cursor_seek(at, 0)
+
+
 cdef void replay_start(CReplay* r) noexcept nogil:
-    r.bad_row = -1
-    r.local_ns = INT64_MIN
-    r.venue_ns = INT64_MIN
-    _seek_local(r, 0)
-    _seek_venue(r, 0)
-    r.now_ns = r.local_ns if r.local_ns < r.venue_ns else r.venue_ns
+    _start(r, &r.local, FLAG_LOCAL, 1)
+    _start(r, &r.market, FLAG_EXCH, 0 if r.two_clocks else 1)
+    r.market.apart = FLAG_SNAPSHOT
+    r.now_ns = r.local.ns if r.local.ns < r.market.ns else r.market.ns

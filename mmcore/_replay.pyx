@@ -251,12 +251,13 @@ cdef class Replay:
     @property
     def n_messages(self):
         """Messages processed on our side and on the venue's."""
-        return self.c.n_rows_local, self.c.n_rows_venue
+        return self.c.local.n_passed, self.c.market.n_passed
 
 
 cdef int _checked(const CReplay* r, int outcome) except -1:
     if outcome == OUTCOME_UNSORTED:
-        raise ValueError(f"tape row {r.bad_row}: its time is before the row ahead of it")
+        bad = r.local.bad_row if r.local.bad_row >= 0 else r.market.bad_row
+        raise ValueError(f"tape row {bad}: its time is before the row ahead of it")
     if outcome == OUTCOME_FULL:
         raise OverflowError(f"{r.n_orders} orders, {r.n_fills} fills: a fixed capacity ran out")
     return outcome

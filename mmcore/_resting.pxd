@@ -112,6 +112,10 @@ cdef inline bint book_trusted(const CVenue* v) noexcept nogil:
         or (v.rules & RULE_FILL_UNHEALTHY) != 0
     )
 
+cdef inline bint venue_deserted(const CVenue* v) noexcept nogil:
+    # Nothing of anybody's stands here, and no snapshot is on its way: only the book matters.
+    return v.n[0] + v.n[1] + v.n_taken == 0 and not v.in_snapshot
+
 # The next answer, filled in from the order; an order that is over.
 cdef Event* order_answer(CVenue* v, int kind, const VenueOrder* o, int64_t ts_ns) noexcept nogil
 cdef void order_expire(CVenue* v, const VenueOrder* o, int code, int64_t ts_ns) noexcept nogil

@@ -54,3 +54,34 @@ cdef double side_units(const BookSide* s, int n) noexcept nogil            # sum
 cdef double side_weighted_units(const BookSide* s, int n) noexcept nogil   # of e^(-i/2) * qty
 cdef double side_tick_units(const BookSide* s, int n) noexcept nogil       # of tick * qty
 cdef bint side_sound(const BookSide* s) noexcept nogil      # every invariant of the structure holds
+
+cdef extern from *:
+    int side_zeros "__builtin_clzll"(unsigned long long) noexcept nogil
+
+
+cdef inline bint side_put(BookSide* s, int64_t tick, int64_t qty) noexcept nogil:
+    # side_set, compiled into the loops that live on it, where all stays within one word of the
+    # window: 0, nothing done, where it does not.  What a change is, a new level, another size or a
+    # deletion, and whether it is the touch's, cannot be predicted: no branch asks for it.
+    cdef int64_t slot = s.sign * tick - s.base
+    cdef int64_t word = slot >> 6
+    cdef int64_t best = s.best
+    cdef int64_t highest
+    cdef uint64_t bit = <uint64_t>1 << (slot & 63)
+    cdef uint64_t before, after
+    if <uint64_t>slot >= <uint64_t>s.width:
+        return False
+    before = s.words[word]
+    after = before | bit if qty else before & ~bit
+    if before == 0 or after == 0:
+        return False
+    highest = (word << 6) + 63 - side_zeros(after)
+    best = highest if slot >= best else best
+    if best < s.width >> 2:
+        return False
+    s.best = best
+    s.words[word] = after
+    s.slots[slot] = qty
+    s.count += <int64_t>(after > before) - <int64_t>(after < before)
+    s.n_changes += 1
+    return True

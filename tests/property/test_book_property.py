@@ -160,6 +160,17 @@ class BookAgainstModel(RuleBasedStateMachine):
         got = give(self.book, message(side=side, tick=tick, qty=qty))
         assert got == self.model.delta(bids, asks, 0, 0)
 
+    @rule(data=st.data(), chained=st.booleans())
+    def inline_levels_near_the_touch(self, data, chained):
+        bids, asks = data.draw(sides_of_levels(self.centre, n_max=8))
+        for side, levels in ((BID, bids), (ASK, asks)):
+            for tick, qty in levels:
+                seq = self.model.last + 1 if chained else 0
+                given = {"seq": seq, "aux": self.model.last}
+                got = give(self.book, message(side=side, tick=tick, qty=qty, **given))
+                own = ([(tick, qty)], []) if side == BID else ([], [(tick, qty)])
+                assert got == self.model.delta(*own, seq, self.model.last)
+
     @rule(factor=st.sampled_from((0.5, 0.99, 1.001, 2, 1000)))
     def the_market_jumps(self, factor):
         self.centre = min(max(30, int(self.centre * factor)), 10**15)

@@ -46,10 +46,10 @@ cdef void _print(CVenue* v, const Event* e, int64_t ts_ns) noexcept nogil:
             got = INT64_MAX if v.rules & RULE_WHOLE_THROUGH else e.qty - used
         else:
             got = queue_print(&v.queue, &o.place, e.qty)
-            if got > 0 and v.rules & RULE_NO_PARTIAL:
-                got = INT64_MAX
-            elif not v.rules & RULE_WHOLE_PRINT:
+            if not v.rules & RULE_WHOLE_PRINT:
                 got -= used
+        if got > 0 and v.rules & RULE_NO_PARTIAL:
+            got = INT64_MAX
         wanted = order_wanted(v, o)
         if got > wanted:
             got = wanted

@@ -227,6 +227,23 @@ def test_a_reduce_only_order_rests_only_while_it_reduces(
             assert not gone & reducing or len(fills(answers))
 
 
+@settings(max_examples=60, deadline=None)
+@given(tapes, st.sampled_from(QUEUE_MODELS), st.integers(0, sum(RULES.values())))
+def test_without_partial_fills_an_order_rests_whole_or_not_at_all(
+    tape: list[tuple[object, ...]], queue: str, rules: int
+) -> None:
+    stage = Stage(Venue(spec(), queue=queue, exponent=2.0, rules=rules | RULES["no_partial"]))
+    for what in tape:
+        before = {int(row["slot"]): int(row["left"]) for row in stage.venue.orders()}
+        answers = stage.step(what)
+        if what[0] in ("place", "amend", "cancel"):
+            continue
+        after = {int(row["slot"]): int(row["left"]) for row in stage.venue.orders()}
+        assert after.items() <= before.items()
+        own = fills(answers)
+        assert own["qty"].tolist() == [before[int(slot)] for slot in own["slot"]]
+
+
 # ---- a naive model of the default rules
 
 

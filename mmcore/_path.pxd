@@ -21,7 +21,14 @@ cdef struct CPrint:
     int64_t qty             # units
     int64_t side            # the aggressor's
 
-# Applies every message of one instrument that carries `flag` (0: any) to the book, and leaves the
-# touch wherever it changed and every print; counts[0] touches, counts[1] prints.
+# Where a run over rows stands: the next row, how many touches and prints it has left, the last touch.
+cdef struct CPathRun:
+    int64_t row
+    int64_t n_touches
+    int64_t n_prints
+    CPathRow last
+
+# Applies messages of one instrument that carry `flag` (0: any) to the book, and leaves the touch
+# wherever it changed and every print, until the rows end or one of the two has no room left.
 cdef void path_run(CBook* c, const Event* rows, int64_t n_rows, int instrument, int flag, int depth,
-                   CPathRow* path, CPrint* prints, int64_t* counts) noexcept nogil
+                   CPathRow* touches, CPrint* prints, int64_t room, CPathRun* run) noexcept nogil

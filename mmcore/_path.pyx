@@ -12,6 +12,7 @@ from ._types cimport (
 
 from .events import EVENT
 
+_ROOM = 65_536      # touches, and prints, between two copies: what stays in the cache
 PATH = np.dtype(
     [
         ("ts_venue_ns", "<i8"),
@@ -59,40 +60,28 @@ cdef bint _touch(const CBook* c, const Event* e, int depth, CPathRow* last,
 
 
 cdef void path_run(CBook* c, const Event* rows, int64_t n_rows, int instrument, int flag, int depth,
-                   CPathRow* path, CPrint* prints, int64_t* counts) noexcept nogil:
-    cdef int64_t row = 0
+                   CPathRow* touches, CPrint* prints, int64_t room, CPathRun* run) noexcept nogil:
     cdef const Event* e
-    cdef CPathRow last
-    last.bid_tick = last.ask_tick = last.bid_qty = last.ask_qty = -1
-    counts[0] = counts[1] = 0
-    while row < n_rows and row + event_rows(&rows[row]) <= n_rows:
-        e = &rows[row]
-        row += event_rows(e)
+    cdef CPrint* told
+    run.n_touches = run.n_prints = 0
+    while (run.n_touches < room and run.n_prints < room and run.row < n_rows
+           and run.row + event_rows(&rows[run.row]) <= n_rows):
+        e = &rows[run.row]
+        run.row += event_rows(e)
         if e.instrument != instrument or (flag and not e.flags & flag):
             continue
         if e.kind == EV_TRADE:
-            prints[counts[1]].ts_venue_ns = e.ts_venue_ns
-            prints[counts[1]].ts_local_ns = e.ts_local_ns
-            prints[counts[1]].tick = e.tick
-            prints[counts[1]].qty = e.qty
-            prints[counts[1]].side = e.side
-            counts[1] += 1
+            told = &prints[run.n_prints]
+            told.ts_venue_ns = e.ts_venue_ns
+            told.ts_local_ns = e.ts_local_ns
+            told.tick = e.tick
+            told.qty = e.qty
+            told.side = e.side
+            run.n_prints += 1
         elif e.kind == EV_DEPTH or e.kind == EV_CLEAR or e.kind == EV_LINK_DOWN:
             book_apply(c, e)
-            if not e.flags & FLAG_MORE and _touch(c, e, depth, &last, &path[counts[0]]):
-                counts[0] += 1
-
-
-cdef void _count(const Event* rows, int64_t n_rows, int64_t* counts) noexcept nogil:
-    # Upper bounds of what `path_run` leaves.
-    cdef int64_t row = 0
-    counts[0] = counts[1] = 0
-    while row < n_rows and row + event_rows(&rows[row]) <= n_rows:
-        if rows[row].kind == EV_TRADE:
-            counts[1] += 1
-        else:
-            counts[0] += 1
-        row += event_rows(&rows[row])
+            if not e.flags & FLAG_MORE and _touch(c, e, depth, &run.last, &touches[run.n_touches]):
+                run.n_touches += 1
 
 
 def path_of(Book book not None, rows, *, int instrument=0, int flag=0, int depth=5):
@@ -100,14 +89,20 @@ def path_of(Book book not None, rows, *, int instrument=0, int flag=0, int depth
     if rows.dtype != EVENT:
         raise ValueError(f"rows of {rows.dtype}, expected events.EVENT")
     cdef const unsigned char[::1] block = np.ascontiguousarray(rows).view(np.uint8)
-    cdef int64_t n_rows = len(rows)
+    cdef int64_t n_rows = len(rows), room = min(n_rows, _ROOM) + 1
     cdef const Event* first = <const Event*>&block[0] if n_rows else NULL
-    cdef int64_t[2] counts
-    _count(first, n_rows, counts)
-    path, prints = np.zeros(counts[0] + 1, PATH), np.zeros(counts[1] + 1, PRINT)
-    cdef unsigned char[::1] path_bytes = path.view(np.uint8)
+    touches, prints = np.zeros(room, PATH), np.zeros(room, PRINT)
+    cdef unsigned char[::1] touch_bytes = touches.view(np.uint8)
     cdef unsigned char[::1] print_bytes = prints.view(np.uint8)
-    with nogil:
-        path_run(book.c, first, n_rows, instrument, flag, depth, <CPathRow*>&path_bytes[0],
-                 <CPrint*>&print_bytes[0], counts)
-    return path[:counts[0]], prints[:counts[1]]
+    cdef CPathRun run
+    run.row = 0
+    run.last.bid_tick = run.last.ask_tick = run.last.bid_qty = run.last.ask_qty = -1
+    run.n_touches = room
+    kept = [], []
+    while run.n_touches == room or run.n_prints == room:    # else the rows came to their end
+        with nogil:
+            path_run(book.c, first, n_rows, instrument, flag, depth, <CPathRow*>&touch_bytes[0],
+                     <CPrint*>&print_bytes[0], room, &run)
+        kept[0].append(touches[:run.n_touches].copy())
+        kept[1].append(prints[:run.n_prints].copy())
+    return np.concatenate(kept[0]), np.concatenate(kept[1])

@@ -20,7 +20,7 @@ POINTS = 1500  # of a line; a bin keeps its lowest and its highest point
 FILLS_DRAWN = 4000
 STRETCHES_DRAWN = 500
 # Colours that people tell apart whatever they see of red and green; shapes differ too.
-BUY, SELL, LINE, FAINT, WARN = "#0072b2", "#d55e00", "#2c6fbb", "#8f9baa", "#e69f00"
+BUY, SELL, LINE, FAINT, WARN = "#1b81c2", "#d55e00", "#1b81c2", "#8f9baa", "#e69f00"
 TOTAL = "#5f6c7b"
 COLORS = (BUY, WARN, "#009e73", "#cc79a7", SELL, "#56b4e9", "#8c6d31", "#6a51a3")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "cross", "triangle-down")
@@ -334,7 +334,7 @@ def _inventory(trading: Trading, facts: dict[str, Any]) -> Figure:
     ts_ns = np.concatenate([[path.ts_ns[0]], account.ts_ns, [path.end_ns]])
     held = np.concatenate([[account.start_qty], account.positions()]) * unit
     at, values = thin(ts_ns, np.append(held, held[-1]))
-    shape = {"fill": "tozeroy", "fillcolor": "rgba(44,111,187,0.15)", "line": {"shape": "hv"}}
+    shape = {"fill": "tozeroy", "fillcolor": "rgba(27,129,194,0.15)", "line": {"shape": "hv"}}
     data = [_line("position", _ms(at), _numbers(values), LINE, **shape)]
     layout = _layout(facts["base"], height=220, showlegend=False)
     layout["xaxis"]["range"] = _ms([path.ts_ns[0], path.end_ns])
@@ -350,11 +350,12 @@ def _level(y: float, color: str) -> Figure:
 
 
 def _calls(trading: Trading) -> Figure:
-    path = trading.path
-    seconds = max(int(np.ceil(path.seconds)), 1)
-    span = -(-seconds // POINTS)  # seconds a bar
+    path, calls = trading.path, trading.call_ns
     first = int(path.ts_ns[0])
-    second = ((trading.call_ns - first) // 1_000_000_000).clip(0, seconds - 1)
+    last = max([path.end_ns, *calls[-1:].tolist()])  # orders are cancelled after the market's end
+    seconds = (last - first) // 1_000_000_000 + 1
+    span = -(-seconds // POINTS)  # seconds a bar
+    second = ((calls - first) // 1_000_000_000).clip(0)
     counts = np.bincount(second, minlength=span * (-(-seconds // span)))
     most = counts.reshape(-1, span).max(axis=1)
     times = first + np.arange(len(most)) * span * 1_000_000_000

@@ -24,10 +24,12 @@ def exposure_words(exposure: Mapping[str, Any], told: Mapping[str, Any], currenc
     parts = [f"{money(each['net'], currency)} at {_times(each['latency'])}" for each in own]
     text = f"Under {exposure['own']}: {', '.join(parts)}."
     low, high = min(each["net"] for each in cases), max(each["net"] for each in cases)
-    if low == high == 0:
+    if not any(each["fills"] for each in cases):
         return f"{text} No case fills anything."
-    among = f"Of all {len(cases)} cases the least is {money(low, currency)}"
-    among = f"{among} and the most {money(high, currency)}"
+    least, most = money(low, currency), money(high, currency)
+    if least == most:
+        return f"{text} All {len(cases)} cases come to the same: latency and queue decide nothing."
+    among = f"Of all {len(cases)} cases the least is {least} and the most {most}"
     if low > 0 or high < 0:
         word = "earns" if low > 0 else "loses"
         return f"{text} {among}: it {word} in every one."

@@ -6,7 +6,9 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from mmcore import exposure
+from mmcore import _path, exposure
+from mmcore._book import Book
+from mmcore._path import path_of
 from mmcore.config import loads
 from mmcore.events import RecordKind
 from mmcore.exposure import LATENCIES, Case, config_of, exposed, plan_of
@@ -96,6 +98,20 @@ def test_every_case_is_what_a_run_of_its_own_would_have_been(made):
     assert len(nets) > 4  # the latency does matter on this market
 
 
+@pytest.mark.parametrize("room", [1, 7, 100])
+def test_a_touch_is_the_same_however_often_it_is_copied(made, monkeypatch, room):
+    tape = Recorded.open(made).tape
+    spec = tape.instruments[0].spec(0)
+    touches, prints = path_of(Book(spec), tape.rows)
+    assert len(touches) > 100 < len(prints)
+    monkeypatch.setattr(_path, "_ROOM", room)
+    again = path_of(Book(spec), tape.rows)
+    assert (again[0] == touches).all() and (again[1] == prints).all()
+    for rows in (tape.rows[:0], tape.rows[: int(tape.rows[0]["n_bids"]) // 8]):  # none; torn
+        nothing = path_of(Book(spec), rows)
+        assert [len(each) for each in nothing] == [0, 0]
+
+
 def test_the_run_itself_is_one_of_the_cases(made):
     report = exposed(report_of(made))
     for facts in report.facts["instruments"]:
@@ -158,12 +174,13 @@ def test_a_run_that_comes_out_differently_is_told(tmp_path):
         ([1.0, 2.0], "it earns in every one"),
         ([-1.0, -2.0], "it loses in every one"),
         ([1.0, -2.0], "hangs on what is assumed"),
+        ([-1.0, -1.001], "All 2 cases come to the same"),
         ([0.0, 0.0], "No case fills anything"),
     ],
 )
 def test_the_words_say_whether_the_sign_holds(nets, said):
     cases = [
-        {"model": str(exposure.BAND[0]), "latency": factor, "net": net}
+        {"model": str(exposure.BAND[0]), "latency": factor, "net": net, "fills": int(net != 0)}
         for factor, net in zip((0.5, 2.0), nets, strict=True)
     ]
     text = exposure_words({"own": str(Case(exposure.BAND[0], 1.0).model)}, {"cases": cases}, "USDT")

@@ -21,7 +21,8 @@ cdef struct CPrint:
     int64_t qty             # units
     int64_t side            # the aggressor's
 
-# Where a run over rows stands: the next row, how many touches and prints it has left, the last touch.
+# Where a run over rows stands: the next row, how many touches and prints it has left, and the last
+# touch.
 cdef struct CPathRun:
     int64_t row
     int64_t n_touches

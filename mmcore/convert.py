@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import DataError, Interrupted
+from .errors import DataError, Interrupted, NoDataError
 from .events import LEVEL, Flag, Kind
 from .instrument import Instrument
 from .recording import heads_of
@@ -34,6 +34,10 @@ EVENT_ARRAY = np.dtype(
 )  # fmt: skip
 DEPTH, TRADE, CLEAR, SNAPSHOT = 1, 2, 3, 4
 CHUNK_ROWS = 1 << 18
+AFTER = {  # what is left of a conversion that did not end, and how it goes on
+    "mmt": ("what was written is kept in its .part", "the same command goes on from there"),
+    "npz": ("nothing of it is kept", "the same command starts anew"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +95,13 @@ def convert(
             write = {"mmt": _tape, "npz": _array}[to]
             facts = write(source, files, out, steps)
         except KeyboardInterrupt:
-            raise Interrupted(
-                "stopped by Ctrl-C", where=str(out), done="what was written is kept in its .part",
-                todo="the same command goes on from there",
+            done, todo = AFTER[to]
+            raise Interrupted("stopped by Ctrl-C", where=str(out), done=done, todo=todo) from None
+        except OSError as error:
+            done, todo = AFTER[to]
+            raise DataError(
+                f"cannot be written further ({error.strerror})", file=out, done=done,
+                todo=f"make room there, or name another place; {todo}",
             ) from None  # fmt: skip
         return {
             "file": str(out),
@@ -129,6 +137,9 @@ def _tape(
             n_rows += len(block)
             steps.see(source.progress(), n_rows)
         writer.sync()
+    if not n_rows:
+        part.unlink()
+        raise NoDataError("no market data that can be written", file=files[0])
     part.rename(out)
     return {"rows": n_rows, "rows_of_an_earlier_attempt": n_kept, "clock": source.clock}
 

@@ -29,6 +29,7 @@ else:
     from backports import zstd
 
 CHUNK_BYTES = 1 << 18  # read from the file at once
+TEXT_BYTES = 1 << 20  # unpacked at once, however well it was packed
 PROBLEMS_KEPT = 100  # of them all; the rest are counted
 ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")  # a zip archive, and an empty one
 ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError)
@@ -84,12 +85,32 @@ class _Inflater(Protocol):
     @property
     def eof(self) -> bool: ...
     @property
+    def needs_input(self) -> bool: ...
+    @property
     def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, /) -> bytes: ...
+    def decompress(self, data: bytes, /, max_length: int) -> bytes: ...
 
 
-def _gzip() -> _Inflater:
-    return zlib.decompressobj(GZIP_WBITS)
+class _Gzip:
+    """A member of a gzip file, unpacked in pieces of bounded size; the interface is zstd's."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(GZIP_WBITS)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._member.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._member.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        text = self._member.decompress(self._member.unconsumed_tail + data, max_length)
+        # What fills the piece may go on without further input.
+        self.needs_input = not self._member.unconsumed_tail and len(text) < max_length
+        return text
 
 
 class Text:
@@ -113,7 +134,7 @@ class Text:
         if self.is_archive:
             self._open_archive()
         elif magic[:2] == b"\x1f\x8b":
-            self._packing = _gzip
+            self._packing = _Gzip
         elif magic == b"\x28\xb5\x2f\xfd":
             self._packing = zstd.ZstdDecompressor
         self._inflater: _Inflater | None = None  # of the member being read
@@ -128,16 +149,17 @@ class Text:
         """The next piece of text; empty at the end, or where ``fault`` says why not."""
         if self._member is not None:
             return self._next_of(self._member)
+        if self._packing is None:
+            return self._file.read(CHUNK_BYTES)
         while not self.fault:
-            packed = self._packed or self._file.read(CHUNK_BYTES)
-            self._packed = b""
-            if self._packing is None:
-                return packed
-            if not packed:
-                if self._inflater is not None:
-                    self.fault = "the compressed file is cut off"
-                break
-            if text := self._inflate(packed, self._inflater or self._packing()):
+            inflater, packed = self._inflater, b""
+            if inflater is None or inflater.needs_input:
+                packed = self._packed or self._file.read(CHUNK_BYTES)
+                self._packed = b""
+                if not packed:
+                    self.fault = "the compressed file is cut off" if inflater else ""
+                    break
+            if text := self._inflate(inflater or self._packing(), packed):
                 return text
         return b""
 
@@ -157,14 +179,15 @@ class Text:
             self.fault = f"the archive is damaged ({error})"
             return b""
 
-    def _inflate(self, packed: bytes, inflater: _Inflater) -> bytes:
+    def _inflate(self, inflater: _Inflater, packed: bytes) -> bytes:
         try:
-            text = inflater.decompress(packed)
+            text = inflater.decompress(packed, max_length=TEXT_BYTES)
         except (zlib.error, zstd.ZstdError) as error:
             self.fault = f"the compressed file is damaged ({error})"
             return b""
-        self._packed = inflater.unused_data if inflater.eof else b""
-        self._inflater = None if inflater.eof else inflater
+        self._inflater = inflater
+        if inflater.eof:
+            self._packed, self._inflater = inflater.unused_data, None
         return text
 
     def close(self) -> None:

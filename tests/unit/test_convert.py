@@ -1,6 +1,9 @@
 """Recordings into one file: the same rows, resumed where it was torn, and hftbacktest's array."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -106,6 +109,40 @@ def test_an_interrupted_conversion_goes_on(tape, tmp_path, monkeypatch):
     facts = convert([path], out)
     assert facts["rows_of_an_earlier_attempt"] == written
     assert TapeFile(out).rows.tobytes() == many.tobytes()
+
+
+FULL = """
+import resource, sys
+from mmcore.commands import execute
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+sys.exit(execute(["tape", "convert", *sys.argv[1:]]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("out.mmt", "kept in its .part; make room there, or name another place; the same command"),
+        ("out.npz", "nothing of it is kept; make room there"),
+    ],
+)
+def test_a_disk_that_is_full_ends_it_in_order_and_it_goes_on_later(tape, tmp_path, name, says):
+    path, out = tape([prints(9_000)]), tmp_path / name
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(path), str(out)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert f"{out}: cannot be written further (File too large); " in done.stderr
+    assert says in done.stderr
+    left = sorted(each.name for each in tmp_path.iterdir())
+    assert left == (["in.mmt", "out.mmt.part"] if name == "out.mmt" else ["in.mmt"])
+    facts = convert([path], out, to=out.suffix[1:])
+    assert facts["rows"] == 9_000
+    assert facts.get("rows_of_an_earlier_attempt", 1) > 0
+    if name == "out.mmt":
+        assert TapeFile(out).rows.tobytes() == prints(9_000).tobytes()
 
 
 def test_a_part_made_of_other_files_is_not_gone_on_with(tape, tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from mmcore.errors import DataError
 from mmcore.events import LEVEL, Flag, Kind
 from mmcore.instrument import known
 from mmcore.recording import heads_of
+from mmcore.streams import Text
 from mmcore.tables import read_npz
 from mmcore.tape import TapeSource
 
@@ -246,6 +247,16 @@ def test_a_packed_csv_file_gives_the_same_rows_and_tells_where_it_is_cut(file):
         drain(source, rows)
     assert 0 < sum(map(len, rows)) == 2 * (caught.value.line - 1) < len(plain)
     assert not source.problem_count
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])
+def test_text_that_was_packed_very_well_is_unpacked_in_pieces(file, pack):
+    whole = [b"7" * 3_000_000, b"", bytes(range(256)) * 40, b"x" * (1 << 20), b"y"]
+    text = Text(file(b"".join(map(pack, whole)), "x"))
+    pieces = list(iter(text.next_chunk, b""))
+    text.close()
+    assert b"".join(pieces) == b"".join(whole) and not text.fault
+    assert max(map(len, pieces)) <= 1 << 20 < len(whole[0])
 
 
 @pytest.mark.parametrize("lost", ["Price", "Symbol", "IsAsk", "FinalUpdateId"])

@@ -109,6 +109,12 @@ def _defect(defect: Exception) -> MmcoreError:
             done="nothing was done",
             todo="run `python -m pip install -e .` in the checkout, or install mmcore-maker",
         )
+    if isinstance(defect, ModuleNotFoundError):
+        return UsageError(
+            f"{defect.name} is not installed for this Python, and mmcore needs it",
+            done="nothing was done",
+            todo="install mmcore-maker again, without --no-deps",
+        )
     todo = "please report it"
     try:
         with tempfile.NamedTemporaryFile(

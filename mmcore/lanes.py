@@ -17,7 +17,6 @@ from .desk import TradingDesk
 from .errors import ConfigError, ExitCode
 from .events import RECORD, RecordKind
 from .paper import TIMER_NS, PaperDesk, Seats
-from .run import Verdict
 from .schema import Config
 from .tape import Source
 from .wiring import Shared, Wiring, build
@@ -25,7 +24,6 @@ from .wiring import Shared, Wiring, build
 RECORDS_PER_SEAT = 1024  # in the ring: a step leaves fewer than a quarter of it
 RECORDS_MIN = 65_536
 LANES_MAX = 256
-EVENTS_LOOK = 1024  # messages between two looks at the loss limits
 
 
 class Lane(TradingDesk):
@@ -102,7 +100,6 @@ class PassDesk(PaperDesk):
         self._others = configs[1:]
         self._shared = Shared(_room(len(configs) * len(first.instruments)))
         self.lanes: tuple[Lane, ...] = ()
-        self._halted = False
         super().__init__(first, title, seconds, source, self._shared)
 
     def _make_loop(self, seats: Seats) -> SimLoop:
@@ -144,27 +141,9 @@ class PassDesk(PaperDesk):
             lane.stop()
             lane.follow()
 
-    def advance(self, events: int, until_ns: int) -> int:
-        """Process up to ``events`` messages not after ``until_ns`` (0: any); how many were.
-
-        Whether all lanes have met their loss limits is looked at after whole multiples of so many
-        messages, so that a pass ends at the same place however it is cut into chunks.
-        """
-        into = self.n_events % EVENTS_LOOK
-        if not into and self._all_killed():
-            self._halted = True
-            return 0
-        return super().advance(min(events, EVENTS_LOOK - into), until_ns)
-
     def _all_killed(self) -> bool:
-        killed = [super().verdict().exit_code == ExitCode.SAFETY]
-        return all(killed + [lane.killed for lane in self.lanes])
-
-    def verdict(self) -> Verdict:
-        """As of the first configuration; a loss limit ends the pass when all have met theirs."""
-        verdict = super().verdict()
-        ended = self.over or self._halted or self._wiring.ring.lost
-        return verdict if ended else Verdict()
+        # every lane is asked: it remembers a limit that it has met
+        return all([super()._all_killed(), *[lane.killed for lane in self.lanes]])
 
 
 def _room(seats: int) -> int:

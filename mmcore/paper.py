@@ -15,9 +15,10 @@ from ._engine import Trader
 from ._sim import SimLoop
 from ._venue import Venue
 from .desk import NS_PER_MS, NS_PER_S, TradingDesk
-from .errors import DataError
+from .errors import DataError, ExitCode
 from .events import EVENT
 from .progress import Level, plural
+from .run import Verdict
 from .schema import Config, SimulationConfig
 from .sources import source_of
 from .tape import Source, TapeSource
@@ -27,6 +28,7 @@ FOR_EVER = 2**63 - 1
 TIMER_NS = 100 * NS_PER_MS  # a silent market is noticed, held requests are sent, so often
 SETTLE_STEP_NS = 50 * NS_PER_MS
 EVENTS_MAX = 1 << 40
+EVENTS_LOOK = 1024  # messages between two looks at the loss limits
 PROBLEMS_TOLD_MAX = 10  # damaged records told one by one; the rest only count
 
 
@@ -37,7 +39,12 @@ class PaperDesk(TradingDesk):
     run ends, 0 = open.  source: of the market, the configuration's by default.  shared: with other
     configurations on the same market.  Raises MmcoreError where the configuration or the market
     cannot be used.
+
+    ``limits_end``: whether loss limits end the run; where they do not, it goes on to its market's
+    end, as a replay does to the place where the run ended.
     """
+
+    limits_end = True
 
     def __init__(
         self,
@@ -59,6 +66,8 @@ class PaperDesk(TradingDesk):
         self._block = np.zeros(0, EVENT)
         self._logged = 0  # rows of the block that the event log has
         self._until_ns = 0
+        self._looked = -1  # n_events at the last look at the loss limits
+        self._halted = False  # by them
         self._n_problems = 0
 
     def _make_loop(self, seats: "Seats") -> SimLoop:
@@ -67,7 +76,32 @@ class PaperDesk(TradingDesk):
     # -- the market --------------------------------------------------------------------------
 
     def advance(self, events: int, until_ns: int) -> int:
-        """Process up to ``events`` messages not after ``until_ns`` (0: any); how many were."""
+        """Process up to ``events`` messages not after ``until_ns`` (0: any); how many were.
+
+        Whether a loss limit ends the run is looked at once after whole multiples of EVENTS_LOOK
+        messages, so that it ends at the same place however it is cut into chunks; in real time
+        whenever this is called.
+        """
+        done = self.n_events
+        into = done % EVENTS_LOOK
+        if self.limits_end and (self.real_time or (not into and done != self._looked)):
+            self._looked = done
+            self._halted = self._all_killed()
+        if self._halted:
+            return 0
+        return self._advance(min(events, EVENTS_LOOK - into), until_ns)
+
+    def _all_killed(self) -> bool:
+        """Whether loss limits leave nothing to go on for."""
+        return super().verdict().exit_code == ExitCode.SAFETY
+
+    def verdict(self) -> Verdict:
+        """As of every desk; a loss limit counts once the run has come to its end by it."""
+        verdict = super().verdict()
+        ended = self.over or self._halted or self._wiring.ring.lost
+        return verdict if ended else Verdict()
+
+    def _advance(self, events: int, until_ns: int) -> int:
         self._until_ns = until_ns
         if self._loop.consumed and not self._feed():
             return 0

@@ -220,6 +220,7 @@ def simulate(desk: PaperDesk, until_ns: int | None) -> Rows:
     until_ns: stopped there, as a run stops; 0: at the end of the market; None: not stopped.
     """
     kept = [np.zeros(0, RECORD)]
+    desk.limits_end = False
     desk.advance(0, 0)
     desk.end_ns = until_ns or 0
     while not desk.over:

@@ -142,6 +142,12 @@ def test_a_defect_is_one_sentence_and_a_file(tmp_path, monkeypatch, capsys):
     assert "Traceback" in file.read_text()
 
 
+def test_a_missing_dependency_is_no_defect_of_ours(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "mmcore.template", None)
+    assert execute(["init"]) == 2
+    assert "mmcore.template is not installed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("delay_s", [0.05, 0.08, 0.12, 0.16, 0.2, 0.3])
 def test_ctrl_c_while_loading_ends_quietly(delay_s, tmp_path):
     (tmp_path / "c.toml").write_text(SMALL)

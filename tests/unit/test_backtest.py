@@ -133,6 +133,20 @@ def test_without_fills_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert backtest([single, single], Choices(json=True, require_fills=True)) == 3
 
 
+@pytest.mark.parametrize("speed", [0, 60])
+def test_a_loss_limit_ends_a_run_where_it_ends_the_backtest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], speed: float
+) -> None:
+    """The second instrument quotes on until then: not for as long as the wall clock says."""
+    text = config(tmp_path, speed=speed).text + "[instrument.limits]\nmax_loss = 0.5\n"
+    assert run_config(loads(text, "strict.toml"), json=True) == 5
+    (journal,) = journals(tmp_path)
+    capsys.readouterr()
+    assert backtest([loads(text, "strict.toml")], Choices(json=True, band=False)) == 5
+    assert facts(capsys)["journal_hash"] == journal_hash(journal)
+    assert retrace(Recorded.open(journal.parent)).same
+
+
 def test_a_loss_limit_ends_a_pass_only_when_all_have_met_theirs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

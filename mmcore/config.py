@@ -117,16 +117,25 @@ def load(path: str | FilePath) -> Config:
     path = FilePath(path)
     text = _read(path)
     config = loads(text, file=str(path))
-    files = tuple(str(path.parent / name) for name in config.market.files)
+    files = tuple(str(path.parent / _at_home(name)) for name in config.market.files)
     market = msgspec.structs.replace(config.market, files=files)
     named = {"keys_file": config.live.keys_file, "faults": config.live.faults}
     places = {
-        name: str(path.parent / FilePath(value).expanduser())
+        name: str(path.parent / _at_home(value))
         for name, value in named.items()
         if value is not None
     }
     live = msgspec.structs.replace(config.live, **places)
-    return msgspec.structs.replace(config, market=market, live=live, path=str(path))
+    run = msgspec.structs.replace(config.run, directory=str(_at_home(config.run.directory)))
+    return msgspec.structs.replace(config, market=market, live=live, run=run, path=str(path))
+
+
+def _at_home(name: str) -> FilePath:
+    """A path with its ``~`` expanded; as it is where nobody of that name has a home here."""
+    try:
+        return FilePath(name).expanduser()
+    except RuntimeError:
+        return FilePath(name)
 
 
 def loads(text: str, file: str = "configuration") -> Config:

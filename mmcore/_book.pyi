@@ -44,6 +44,18 @@ class Touch(NamedTuple):
     bid_size: float
     ask_size: float
 
+class OrderCounters(NamedTuple):
+    """Market orders that are remembered by their ids, and rows about orders that could not be
+    true: of an order that is not there, of one added twice, more traded than there was, impossible
+    values, and orders for which there was no room."""
+
+    resting: int
+    unknown: int
+    twice: int
+    over: int
+    bad: int
+    full: int
+
 def ofi(before: Touch, after: Touch) -> float:
     """Order flow imbalance between two touches, quantity; 0 where either lacks a side.
 
@@ -92,6 +104,14 @@ class Book:
         """Allocates new capacities; the levels stay.  Not for the hot path.
 
         Raises ValueError where a side holds more levels than ``far_levels``.
+        """
+
+    def reserve_orders(self, orders_max: int) -> None:
+        """Remembers the market's orders by their ids too, ``orders_max`` at once; more than before.
+
+        Rows of orders then count (``events.Kind.ORDER_ADD`` and the like); without room for one,
+        ``health`` is ``Status.FULL`` until the book is cleared.  Allocates: not for the hot path.
+        Raises ValueError for fewer than 1.
         """
 
     def load(
@@ -217,6 +237,10 @@ class Book:
 
     @property
     def counters(self) -> BookCounters: ...
+    @property
+    def order_counters(self) -> OrderCounters | None:
+        """Market orders that rest, and rows that could not be true; None where none are kept."""
+
     @property
     def n_bids(self) -> int: ...
     @property

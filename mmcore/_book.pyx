@@ -22,6 +22,7 @@ from ._depth cimport (
     book_publish, book_qty, book_run, book_spread_bps, book_top, book_touch, book_vwap, book_weight,
     event_rows, touch_ofi, touch_voi,
 )
+from ._ids cimport CIds, ids_alloc, ids_free
 from ._side cimport (
     WIDTH_MAX, WIDTH_MIN, BookSide, side_alloc, side_free, side_load, side_sound,
 )
@@ -40,6 +41,7 @@ BookAnalysis = namedtuple(
     "bid_depth ask_depth weighted_bid_price weighted_ask_price imbalance",
 )
 BookCounters = namedtuple("BookCounters", "messages levels gaps old bad crossed")
+OrderCounters = namedtuple("OrderCounters", "resting unknown twice over bad full")
 Touch = namedtuple("Touch", "bid_tick ask_tick bid_size ask_size")
 
 
@@ -131,6 +133,19 @@ cdef _sides_alloc(Book book, int64_t window, int64_t window_max, int64_t far_lev
     side_free(&book.c.asks)
     book.c.bids = bids
     book.c.asks = asks
+
+
+cdef _ids_alloc(Book book, int64_t orders_max):
+    # Room for orders by id; those that are there stay.
+    cdef CIds* ids = book.c.ids
+    if ids == NULL:
+        ids = <CIds*>calloc(1, sizeof(CIds))
+        if ids == NULL or not ids_alloc(ids, orders_max):
+            free(ids)
+            raise MemoryError
+        book.c.ids = ids
+    elif orders_max > ids.n_max and not ids_alloc(ids, orders_max):
+        raise MemoryError
 
 
 cdef tuple _level(Book book, str side, object price, object size):
@@ -228,6 +243,9 @@ cdef class Book:
         if self.c != NULL:
             side_free(&self.c.bids)
             side_free(&self.c.asks)
+            if self.c.ids != NULL:
+                ids_free(self.c.ids)
+            free(self.c.ids)
         free(self.c)
         free(self.scratch)
 
@@ -238,6 +256,16 @@ cdef class Book:
         """
         _check_sizes(self.c.width_min, window_max, far_levels)
         _sides_alloc(self, min(window_max, self.c.bids.width), window_max, far_levels)
+
+    def reserve_orders(self, int64_t orders_max):
+        """Remembers the market's orders by their ids too, ``orders_max`` at once; more than before.
+
+        Rows of orders then count (``events.Kind.ORDER_ADD`` and the like).  Allocates: not for the
+        hot path.  Raises ValueError for fewer than 1.
+        """
+        if not 1 <= orders_max <= 1 << 40:
+            raise ValueError(f"orders_max {orders_max}: expected 1 to {1 << 40}")
+        _ids_alloc(self, orders_max)
 
     # -- changes
 
@@ -416,6 +444,14 @@ cdef class Book:
             self.c.n_messages, self.c.n_levels, self.c.n_gaps, self.c.n_old, self.c.n_bad,
             self.c.n_crossed,
         )
+
+    @property
+    def order_counters(self):
+        """Market orders that rest, and rows that could not be true; None where none are kept."""
+        cdef const CIds* t = self.c.ids
+        if t == NULL:
+            return None
+        return OrderCounters(t.n, t.n_unknown, t.n_twice, t.n_over, t.n_bad, t.n_full)
 
     @property
     def n_bids(self):

@@ -1,6 +1,7 @@
 # What a book does with a message, and the signals that are read off it.
 from libc.stdint cimport INT64_MAX, int32_t, int64_t
 
+from ._ids cimport CIds
 from ._side cimport BookSide
 from ._types cimport EV_DEPTH, Event, Level
 
@@ -38,6 +39,7 @@ cdef struct CBook:
     int32_t part            # BookReturn of the message whose continuation is awaited, -1: none
     BookSide bids
     BookSide asks
+    CIds* ids               # the orders that make it up, by id; NULL: not kept
 
 # Best prices and the sizes there, or the depth-weighted sizes behind them.
 cdef struct CTouch:

@@ -8,13 +8,15 @@ from libc.math cimport NAN
 from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint64_t
 from libc.string cimport memset
 
+from ._ids cimport IDS_FULL, ids_apply, ids_clear
 from ._side cimport (
     BookSide, side_clear, side_load, side_put, side_qty, side_run, side_span, side_tick_units,
     side_top, side_units, side_weighted_units,
 )
 from ._types cimport (
-    BID, EV_CLEAR, EV_DEPTH, EV_LINK_DOWN, EV_TRADE, FLAG_CONT, FLAG_MORE, FLAG_SNAPSHOT,
-    LEVELS_MAX, ST_CROSSED, ST_FULL, ST_GAP, ST_OK, ST_ONE_SIDED, ST_STALE, ST_WARMUP, Event, Level,
+    BID, EV_CLEAR, EV_DEPTH, EV_LINK_DOWN, EV_ORDER_ADD, EV_TRADE, FLAG_CONT, FLAG_MORE,
+    FLAG_SNAPSHOT, LEVELS_MAX, ST_CROSSED, ST_FULL, ST_GAP, ST_OK, ST_ONE_SIDED, ST_STALE,
+    ST_WARMUP, Event, Level,
 )
 
 cdef enum:
@@ -172,6 +174,8 @@ cdef int _clear(CBook* c, const Event* e) noexcept nogil:
         side_clear(&c.bids, e.tick if e.side != 0 else 0)
     if e.side <= 0:
         side_clear(&c.asks, e.tick if e.side != 0 else 0)
+    if c.ids != NULL:
+        ids_clear(c.ids, e.side, e.tick if e.side != 0 else 0)
     if e.side == 0 and c.blocked != ST_WARMUP:
         c.blocked = ST_OK
         c.part = -1
@@ -226,6 +230,9 @@ cdef int book_apply(CBook* c, const Event* e) noexcept nogil:
     if e.kind == EV_LINK_DOWN:
         book_block(c, ST_STALE)
         c.part = -1
+    elif e.kind >= EV_ORDER_ADD and c.ids != NULL and ids_apply(c.ids, e) == IDS_FULL:
+        book_block(c, ST_FULL)
+        return BK_FULL
     return BK_OK
 
 

@@ -17,8 +17,9 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint16_t
 from libc.string cimport memset
 
 from ._depth cimport BK_OK, book_apply, book_qty, book_top
+from ._line cimport line_after, line_before, line_cleared, line_cross, line_resync
 from ._meeting cimport meet_take, meet_touch
-from ._queue cimport queue_level, queue_print, queue_resync
+from ._queue cimport QUEUE_FIFO, queue_level, queue_print, queue_resync
 from ._resting cimport *
 from ._spec cimport notional_quote, tick_floor
 from ._types cimport *
@@ -35,7 +36,7 @@ cdef void _print(CVenue* v, const Event* e, int64_t ts_ns) noexcept nogil:
     cdef int s = side_row(side)
     cdef int i = 0
     cdef int64_t used = 0           # of this print, by own orders
-    cdef int64_t past, got, wanted
+    cdef int64_t past, got
     cdef VenueOrder* o
     while i < v.n[s]:
         o = &v.orders[v.index[s][i]]
@@ -50,21 +51,7 @@ cdef void _print(CVenue* v, const Event* e, int64_t ts_ns) noexcept nogil:
                 got -= used
         if got > 0 and v.rules & RULE_NO_PARTIAL:
             got = INT64_MAX
-        wanted = order_wanted(v, o)
-        if got > wanted:
-            got = wanted
-        elif got > 0:
-            got -= got % v.spec.lot
-        if wanted == 0:
-            order_expire(v, o, RJ_LIMIT, ts_ns)
-            order_remove(v, o)
-        elif got > 0:
-            used += got
-            if order_fill(v, o, o.tick, got, True, ts_ns):
-                order_remove(v, o)
-            else:
-                i += 1
-        else:
+        if order_serve(v, o, got, &used, ts_ns):
             i += 1
 
 
@@ -139,12 +126,16 @@ cdef void _release(CVenue* v, int64_t ts_ns) noexcept nogil:
 cdef void _crossings(CVenue* v, int64_t ts_ns) noexcept nogil:
     # After a whole message: does the touch stand at or beyond own orders?
     if v.n[0] and v.orders[v.index[0][0]].tick >= v.book.ask_tick:
-        if v.rules & RULE_WHOLE_CROSS:
+        if v.rules & RULE_CROSS_ONCE:
+            line_cross(v, BID, ts_ns)
+        elif v.rules & RULE_WHOLE_CROSS:
             _cross_whole(v, BID, ts_ns)
         else:
             _cross(v, BID, ts_ns)
     if v.n[1] and v.orders[v.index[1][0]].tick <= v.book.bid_tick:
-        if v.rules & RULE_WHOLE_CROSS:
+        if v.rules & RULE_CROSS_ONCE:
+            line_cross(v, ASK, ts_ns)
+        elif v.rules & RULE_WHOLE_CROSS:
             _cross_whole(v, ASK, ts_ns)
         else:
             _cross(v, ASK, ts_ns)
@@ -170,7 +161,11 @@ cdef void venue_before(CVenue* v, const Event* e) noexcept nogil:
     cdef int i, s
     v.n_touched = 0
     if e.kind != EV_DEPTH or v.n[0] + v.n[1] + v.n_taken == 0:
+        if e.kind >= EV_ORDER_ADD:
+            line_before(v, e)
         return
+    v.touch[0] = v.book.bid_tick
+    v.touch[1] = v.book.ask_tick
     if e.flags & FLAG_SNAPSHOT and not e.flags & FLAG_CONT:
         v.in_snapshot = True
         for s in range(2):
@@ -227,11 +222,14 @@ cdef void _loaded(CVenue* v) noexcept nogil:
 cdef void _resync(CVenue* v) noexcept nogil:
     cdef int i, s
     cdef VenueOrder* o
+    v.unknown = False
+    if v.queue.model == QUEUE_FIFO:
+        line_resync(v)
+        return
     for s in range(2):
         for i in range(v.n[s]):
             o = &v.orders[v.index[s][i]]
             queue_resync(&v.queue, &o.place, book_qty(v.book, o.side, o.tick))
-    v.unknown = False
 
 
 cdef void venue_after(CVenue* v, const Event* e, int applied, int64_t ts_ns) noexcept nogil:
@@ -245,6 +243,8 @@ cdef void venue_after(CVenue* v, const Event* e, int applied, int64_t ts_ns) noe
             if v.in_snapshot and book_trusted(v):
                 _loaded(v)
         v.in_snapshot = False
+    elif e.kind == EV_CLEAR and v.queue.model == QUEUE_FIFO:
+        line_cleared(v, e, ts_ns)
     if not book_trusted(v):
         v.unknown = True
         return
@@ -254,8 +254,10 @@ cdef void venue_after(CVenue* v, const Event* e, int applied, int64_t ts_ns) noe
         return
     if e.kind == EV_DEPTH or (e.kind == EV_CLEAR and v.rules & RULE_MEET):
         _crossings(v, ts_ns)
-    elif e.kind == EV_TRADE and e.side:
+    elif e.kind == EV_TRADE and e.side and v.queue.model != QUEUE_FIFO:
         _print(v, e, ts_ns)
+    elif e.kind >= EV_ORDER_ADD:
+        line_after(v, e, ts_ns)
     if v.n_reduce:
         _release(v, ts_ns)
 
@@ -453,6 +455,12 @@ cdef void _amend(CVenue* v, VenueOrder* o, const Request* r, int64_t ts_ns) noex
         return
     order_remove(v, o)
     o.tick = r.tick
+    if v.rules & RULE_AMEND_RESTS:
+        o.left = left
+        o.left_qty = <double>left / v.queue.qty_div
+        order_join(v, o)
+        order_answer(v, EV_AMENDED, o, ts_ns)
+        return
     if v.rules & RULE_MODIFY_KEEPS_LEFT:
         # Whatever quantity was asked for, what was left when it was asked for is re-entered: a
         # fill that the request crossed on its way is had twice.

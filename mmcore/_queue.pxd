@@ -1,5 +1,5 @@
 # Where a resting order of ours stands in the queue of its price level, estimated from L2 data.
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 cdef enum QueueModel:
     QUEUE_RISK_AVERSE = 0   # only prints move us forward
@@ -8,6 +8,7 @@ cdef enum QueueModel:
     QUEUE_POWER3 = 3        # 1 - (f / (f + b))^n
     QUEUE_LOG = 4           # ln(1+b) / (ln(1+b) + ln(1+f))
     QUEUE_LOG2 = 5          # ln(1+b) / ln(1+b+f)
+    QUEUE_FIFO = 6          # no estimate: market orders have ids, see _line
 
 
 ctypedef struct CQueue:
@@ -24,6 +25,7 @@ ctypedef struct Place:
     int64_t printed         # units printed at our price since its last depth level
     double front_qty        # the same as quantities, used instead where `doubles`
     double printed_qty
+    uint64_t rank           # of the market order that came last before us, where they have ids
 
 cdef void queue_join(const CQueue* q, Place* p, int64_t displayed) noexcept nogil
 cdef int64_t queue_print(const CQueue* q, Place* p, int64_t qty) noexcept nogil

@@ -76,6 +76,8 @@ cdef int64_t queue_print(const CQueue* q, Place* p, int64_t qty) noexcept nogil:
 cdef void queue_level(const CQueue* q, Place* p, int64_t before, int64_t now) noexcept nogil:
     # The displayed quantity at our price was set from `before` to `now` (also when equal).
     cdef double front
+    if q.model == QUEUE_FIFO:
+        return
     if q.doubles:
         if q.model == QUEUE_RISK_AVERSE:
             p.front_qty = fmin(p.front_qty, <double>now / q.qty_div)

@@ -3,6 +3,7 @@ from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, 
 
 from ._depth cimport CBook
 from ._fees cimport CFees
+from ._ids cimport MarketOrder
 from ._queue cimport CQueue, Place
 from ._types cimport ST_OK, ST_ONE_SIDED, Event, Level, Spec
 
@@ -24,8 +25,14 @@ cdef enum VenueRule:
     RULE_MEET = 4096            # orders of several owners, which meet each other: see _meeting
     RULE_LEVELS_APART = 8192    # each level of a message is judged as a message of its own
     RULE_NO_FUNDING = 16384     # funding stamps pass unpaid
+    RULE_AMEND_RESTS = 32768    # an amend that would take rests where it is
+    RULE_CLEAR_EXPIRES = 65536  # own orders end when their side of the book is cleared
+    RULE_CROSS_ONCE = 131072    # a touch fills what it crosses as it moves there, and not later
+    RULE_SKIP_INSIDE = 262144   # an execution passes by own orders better than the touch
     RULES_PARITY = 1 | 2 | 4 | 8 | 16 | 64 | 128 | 256 | 512 | 2048 | 8192 | 16384
     RULES_PARITY_WHOLE = 1 | 2 | 4 | 8 | 16 | 32 | 128 | 256 | 512 | 1024 | 2048 | 8192 | 16384
+    RULES_PARITY_FIFO = (4 | 8 | 16 | 32 | 128 | 512 | 1024 | 2048 | 16384 | 32768 | 65536 | 131072
+                         | 262144)
 
 cdef enum:
     TAKE_LEVELS = 256           # levels one order may take through
@@ -83,6 +90,9 @@ cdef struct CVenue:
     Touched* touched
     bint in_snapshot            # a snapshot in several messages is being loaded
     bint unknown                # the book has been unhealthy since the last healthy message
+    MarketOrder seen            # of the row under way, before it; rank 0: there was none
+    int64_t cleared_ns[2]       # when a side of the book was last cleared
+    int64_t touch[2]            # of the book before the message under way
     uint64_t rank_last
     int32_t n_owners
     uint16_t owner              # of the request under way
@@ -126,6 +136,9 @@ cdef void order_remove(CVenue* v, VenueOrder* o) noexcept nogil
 cdef int64_t order_wanted(const CVenue* v, const VenueOrder* o) noexcept nogil
 cdef bint order_fill(CVenue* v, VenueOrder* o, int64_t tick, int64_t qty, bint maker,
                      int64_t ts_ns) noexcept nogil
+# What reaches a resting order, of which `used` is gone; True while it rests.
+cdef bint order_serve(CVenue* v, VenueOrder* o, int64_t got, int64_t* used,
+                      int64_t ts_ns) noexcept nogil
 # Liquidity that orders took, until the feed sets the level again.
 cdef void taken_add(CVenue* v, int side, int64_t tick, int64_t qty) noexcept nogil
 cdef void taken_drop(CVenue* v, int i) noexcept nogil

@@ -9,8 +9,8 @@ from libc.string cimport memmove, memset
 
 from ._depth cimport CBook, book_qty, book_top
 from ._fees cimport fee_quanta, fees_day, fees_traded
-from ._queue cimport queue_join
-from ._types cimport EV_EXPIRED, EV_FILL, FLAG_LAST, FLAG_MAKER, Event, Level
+from ._queue cimport QUEUE_FIFO, queue_join
+from ._types cimport EV_EXPIRED, EV_FILL, FLAG_LAST, FLAG_MAKER, RJ_LIMIT, Event, Level
 
 # ---- answers
 
@@ -80,6 +80,8 @@ cdef void order_join(CVenue* v, VenueOrder* o) noexcept nogil:
         queue_join(&v.queue, &o.place, shown)
     else:
         queue_join(&v.queue, &o.place, INT64_MAX)
+    if v.queue.model == QUEUE_FIFO:
+        o.place.rank = v.book.ids.rank_last
     _insert(v, o)
 
 
@@ -125,6 +127,26 @@ cdef bint order_fill(CVenue* v, VenueOrder* o, int64_t tick, int64_t qty, bint m
     o.left -= qty
     o.done += qty
     return last
+
+
+cdef bint order_serve(CVenue* v, VenueOrder* o, int64_t got, int64_t* used,
+                      int64_t ts_ns) noexcept nogil:
+    cdef int64_t wanted = order_wanted(v, o)
+    if wanted == 0:
+        order_expire(v, o, RJ_LIMIT, ts_ns)
+        order_remove(v, o)
+        return False
+    if got > wanted:
+        got = wanted
+    elif got > 0:
+        got -= got % v.spec.lot
+    if got <= 0:
+        return True
+    used[0] += got
+    if not order_fill(v, o, o.tick, got, True, ts_ns):
+        return True
+    order_remove(v, o)
+    return False
 
 
 # ---- liquidity that own orders took

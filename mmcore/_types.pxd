@@ -38,12 +38,20 @@ cdef enum EventKind:
     # asset received (negative: paid); qty = units of the coin paid, at the price of tick; funding:
     # seq = the venue's number of the payment, of a simulated venue the stamp in ns
     EV_PAID = 20
+    # Orders of the market by their ids, where a feed tells them: aux = order id.  The depth rows
+    # behind each say what its levels then hold; who needs levels only passes these by.
+    EV_ORDER_ADD = 21       # rests now, behind all at its price: side, tick, qty
+    EV_ORDER_CANCEL = 22    # is gone
+    # holds this now: side, tick, qty; place kept at the same price and not more
+    EV_ORDER_CHANGE = 23
+    # traded: side of the resting order, tick, qty; what it holds then, a change or cancel says
+    EV_ORDER_EXECUTE = 24
 
 cdef enum EventFlag:
     FLAG_EXCH = 1           # the venue side of a simulation processes this row
     FLAG_LOCAL = 2          # our side processes this row
     FLAG_SNAPSHOT = 4       # depth: replaces the whole book
-    FLAG_MORE = 8           # depth: further rows of the same message follow; do not quote yet
+    FLAG_MORE = 8           # depth, orders: more rows of the message follow; do not quote yet
     FLAG_CONT = 16          # depth: continues the message before it; no sequence check
     FLAG_MAKER = 32         # fill: we were the maker
     FLAG_LAST = 64          # fill: nothing of the order is left, whatever we thought it held

@@ -34,12 +34,18 @@ FEE_KINDS: tuple[str, ...]
 #: no_filters: no check of tick, lot, size and notional (the instrument's);
 #: levels_apart: each level of a message without update id is judged as a message of its own, which
 #: is how research tapes are recorded (orders are judged when the whole message stands);
-#: no_funding: funding stamps pass unpaid (a perpetual pays at the stamps that its feed says).
+#: no_funding: funding stamps pass unpaid (a perpetual pays at the stamps that its feed says);
+#: amend_rests: an amend that would take rests where it is (takes, or expires where post-only);
+#: clear_expires: own orders end when their side of the book is cleared (they stay);
+#: cross_once: a touch fills what it crosses as it moves there (and as long as it stands there);
+#: skip_inside: an execution passes by own orders better than the touch (they fill first).
 RULES: dict[str, int]
 #: Parity with hftbacktest 2.4.4: its exchange with partial fills.
 PARITY: int
 #: Parity with hftbacktest 2.4.4: its exchange without partial fills.
 PARITY_WHOLE: int
+#: Parity with hftbacktest 2.4.4: its exchange for markets told order by order; queue="fifo".
+PARITY_FIFO: int
 #: The exchange in the box: orders of several owners in one venue, which meet each other and are
 #: part of a public book, the market's levels less what was taken plus the orders.  The caller has
 #: checked the filters.  What the market's book last showed goes on trading while it is not healthy.
@@ -71,6 +77,9 @@ class Venue:
     0 for no limit; batch_max: of them in one call (equal ``ts_ns`` and ``batch``), beyond which
     they are refused with RejectCode.LIMIT.  Cancels always pass, what is refused does not count.
 
+    orders_max: market orders that the queue model ``fifo`` remembers at once, 48 to 96 bytes each;
+    a book with more is not trusted until it is cleared, and nothing fills.
+
     ValueError names what is not one of these.
     """
 
@@ -94,6 +103,7 @@ class Venue:
         n_owners: int = 1,
         order_rate: int = 0,
         batch_max: int = 0,
+        orders_max: int = 262144,
     ) -> None: ...
     def market(self, rows: NDArray[np.void]) -> NDArray[np.void]:
         """Apply whole messages, EVENT rows, at their ``ts_venue_ns``; the answers, EVENT[n]."""

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
+from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint16_t, uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -16,7 +16,7 @@ from ._book cimport Book
 from ._fees cimport *
 from ._matching cimport venue_market, venue_request
 from ._meeting cimport shown_qty, shown_top
-from ._queue cimport queue_ahead
+from ._queue cimport QUEUE_FIFO, queue_ahead
 from ._resting cimport *
 from ._spec cimport SpecBox
 from ._types cimport *
@@ -29,7 +29,7 @@ ORDER = np.dtype(
         ("ahead", "<f8"),
     ]
 )
-QUEUE_MODELS = ("risk_averse", "power", "power2", "power3", "log", "log2")
+QUEUE_MODELS = ("risk_averse", "power", "power2", "power3", "log", "log2", "fifo")
 FEE_KINDS = ("value", "qty", "flat")
 RULES = {
     "double_queue": RULE_DOUBLE_QUEUE,
@@ -46,9 +46,14 @@ RULES = {
     "no_filters": RULE_NO_FILTERS,
     "levels_apart": RULE_LEVELS_APART,
     "no_funding": RULE_NO_FUNDING,
+    "amend_rests": RULE_AMEND_RESTS,
+    "clear_expires": RULE_CLEAR_EXPIRES,
+    "cross_once": RULE_CROSS_ONCE,
+    "skip_inside": RULE_SKIP_INSIDE,
 }
 PARITY = RULES_PARITY
 PARITY_WHOLE = RULES_PARITY_WHOLE
+PARITY_FIFO = RULES_PARITY_FIFO
 MEET = RULE_MEET | RULE_FILL_UNHEALTHY
 
 
@@ -91,15 +96,26 @@ def _schedule(SpecBox spec, maker_fee, taker_fee, tiers):
     return rows
 
 
+cdef Book _book(SpecBox spec, Venue beside, str queue, uint32_t rules, int64_t orders_max):
+    # One of the venue's own, or the one it shares; by orders too, where the queue model needs them.
+    cdef Book book = Book(spec) if beside is None else beside.book
+    if queue == "fifo":
+        if rules & RULE_MEET:
+            raise ValueError("queue model 'fifo' with the rule MEET: expected one or the other")
+        book.reserve_orders(orders_max)
+    return book
+
+
 cdef void _line_up(CVenue* v, int model, double exponent) noexcept:
     # The queue model, by the rules and the instrument that the venue has.
     v.queue.model = model
     v.queue.exponent = exponent
-    v.queue.doubles = (v.rules & RULE_DOUBLE_QUEUE) != 0
+    v.queue.doubles = (v.rules & RULE_DOUBLE_QUEUE) != 0 and model != QUEUE_FIFO
     v.queue.half_lot = (v.rules & RULE_HALF_LOT) != 0
     v.queue.qty_div = v.spec.qty_div
     v.queue.lot = v.spec.lot
     v.queue.lot_qty = <double>v.spec.lot / v.spec.qty_div
+    v.cleared_ns[0] = v.cleared_ns[1] = INT64_MIN
 
 
 cdef int _charge(CFees* f, SpecBox spec, list rows) except -1:
@@ -125,7 +141,8 @@ cdef class Venue:
     the tier_days before the start.  n_slots: own orders that can rest.  position: units held at the
     start, signed, for reduce-only orders, of the first owner.  n_owners: accounts whose orders meet
     here, with the rule MEET.  order_rate, batch_max: orders and amends in any second, and in one
-    call, beyond which they are refused; 0 for no limit.
+    call, beyond which they are refused; 0 for no limit.  orders_max: market orders that the queue
+    model fifo remembers at once; a book with more is not trusted until it is cleared.
     ValueError names what is not one of these.
     """
 
@@ -133,7 +150,7 @@ cdef class Venue:
                   str queue="risk_averse", double exponent=1.0, str fee="value", maker_fee=None,
                   taker_fee=None, tiers=None, traded=0, int tier_days=30,
                   int n_slots=SLOTS_MAX, int64_t position=0, int n_owners=1,
-                  int order_rate=0, int batch_max=0):
+                  int order_rate=0, int batch_max=0, int64_t orders_max=262_144):
         cdef CVenue* v = &self.c
         memset(v, 0, sizeof(CVenue))
         if queue not in QUEUE_MODELS:
@@ -148,7 +165,7 @@ cdef class Venue:
             raise ValueError(f"order_rate {order_rate}, batch_max {batch_max}: expected 0 to 65535")
         if n_owners > 1 and (order_rate or batch_max):
             raise ValueError(f"{n_owners} owners: order_rate and batch_max are of one account")
-        self.book = Book(spec) if beside is None else beside.book
+        self.book = _book(spec, beside, queue, rules, orders_max)
         v.book = self.book.c
         v.spec = spec.c
         v.rules = rules
@@ -159,10 +176,8 @@ cdef class Venue:
             raise ValueError(f"{len(rows)} tiers, {n_owners} owners: tiers are of one account")
         if not 1 <= tier_days <= 366:
             raise ValueError(f"tier_days {tier_days}: expected 1 to 366")
-        v.fees.n_tiers = <int32_t>len(rows)
-        v.fees.n_days = tier_days
-        v.fees.before = _volume(traded)
-        v.fees.day = -1
+        v.fees.n_tiers, v.fees.n_days = <int32_t>len(rows), tier_days
+        v.fees.before, v.fees.day = _volume(traded), -1
         v.n_slots = n_slots
         v.n_owners = n_owners
         v.order_rate = order_rate
@@ -194,7 +209,7 @@ cdef class Venue:
                  str queue="risk_averse", double exponent=1.0, str fee="value", maker_fee=None,
                  taker_fee=None, tiers=None, traded=0, int tier_days=30,
                  int n_slots=SLOTS_MAX, int64_t position=0, int n_owners=1,
-                 int order_rate=0, int batch_max=0):
+                 int order_rate=0, int batch_max=0, int64_t orders_max=262_144):
         pass
 
     def __dealloc__(self):

@@ -32,6 +32,10 @@ class Kind(IntEnum):
     RATE = 18
     OTHER = 19
     PAID = 20
+    ORDER_ADD = 21
+    ORDER_CANCEL = 22
+    ORDER_CHANGE = 23
+    ORDER_EXECUTE = 24
 
 
 class Flag(IntFlag):

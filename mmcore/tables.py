@@ -1,7 +1,8 @@
 """hftbacktest's event array as event rows.
 
 The array is a two-clock tape: each row says by its bits whether the venue's side, ours or both
-process it, and both orders are kept.
+process it, and both orders are kept.  It tells levels, or each order by its id; orders are summed
+to levels here, see :mod:`mmcore._tally`.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import ArrayFile
+from ._tally import Tally
+from .arrays import MAKE_IT, PIECE_ROWS, ArrayFile
 from .errors import DataError
 from .events import ASK, BID, EVENT, LEVEL, LEVELS_MAX, Flag, Kind
 from .instrument import Instrument, whole_steps
-from .streams import hint
+from .streams import Faults, hint
 from .venue import Rows
 
 EXCH_BIT, LOCAL_BIT, BUY_BIT, SELL_BIT = 1 << 31, 1 << 30, 1 << 29, 1 << 28
 KINDS = {1: Kind.DEPTH, 2: Kind.TRADE, 3: Kind.CLEAR, 4: Kind.DEPTH}
+ORDER_KINDS = {
+    10: Kind.ORDER_ADD, 11: Kind.ORDER_CANCEL, 12: Kind.ORDER_CHANGE, 13: Kind.ORDER_EXECUTE,
+}  # fmt: skip
 CHAINED = Flag.SNAPSHOT | Flag.MORE | Flag.CONT
 
 
@@ -33,7 +38,8 @@ def read_npz(path: Path, item: Instrument, number: int = 0) -> Rows:
     """EVENT rows of a whole hftbacktest event array, in its own order, one row each.
 
     A depth row is one inline level without update id (a snapshot row sets its price like any
-    other), a trade's side is the aggressor's, a clear without side empties both.  Raises DataError
+    other), a trade's side is the aggressor's, a clear without side empties both.  Behind a row of
+    an order come the depth rows that follow from it.  Raises DataError
     naming the row for a kind that is not market data, a price off the grid or a time out of order.
     """
     with closing(ArrayFile(path)) as array:
@@ -43,7 +49,17 @@ def read_npz(path: Path, item: Instrument, number: int = 0) -> Rows:
             piece = rows[first - 1 : first - 1 + len(data)]
             piece[:] = array_rows(_Piece(path, first, data, item), number)
             order.check(path, first, piece)
-    return rows
+    if not has_orders(rows):
+        return rows
+    summed = _Summed(Faults(), together=False)
+    blocks = range(0, len(rows), PIECE_ROWS)
+    told = [summed.take(path, at + 1, rows[at : at + PIECE_ROWS]) for at in blocks]
+    return np.concatenate([*told, summed.end()])
+
+
+def has_orders(rows: Rows) -> bool:
+    """Whether there are rows of orders by their ids among them."""
+    return bool(np.any(rows["kind"] >= Kind.ORDER_ADD))
 
 
 class ArraySource:
@@ -51,11 +67,19 @@ class ArraySource:
 
     The levels of one instant are one message (:func:`grouped`): whoever decides between them would
     decide on half of an update, and on a book that is crossed until the other half is there.
-    paths: in their order.  item: whose they are; number: its Event.instrument.
+    paths: in their order.  item: whose they are; number: its Event.instrument.  faults: where rows
+    of orders that cannot be true are noted.
     """
 
-    def __init__(self, paths: Sequence[Path], item: Instrument, number: int = 0) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        item: Instrument,
+        number: int = 0,
+        faults: Faults | None = None,
+    ) -> None:
         self._paths, self._item, self._number = list(paths), item, number
+        self._faults = Faults() if faults is None else faults
         self._sizes = [path.stat().st_size for path in paths]
         self._place, self._within = 0, 0
         self._rows = self._read()
@@ -69,7 +93,7 @@ class ArraySource:
         return next(self._rows, None)
 
     def _read(self) -> Generator[Rows, None, None]:
-        order = _Order()
+        order, summed = _Order(), _Summed(self._faults, together=True)
         open_rows = np.zeros(0, EVENT)  # of an instant that the next piece may continue
         for path in self._paths:
             with closing(ArrayFile(path)) as array:
@@ -77,14 +101,18 @@ class ArraySource:
                     rows = array_rows(_Piece(path, first, data, self._item), self._number)
                     order.check(path, first, rows)
                     self._within = array.read_bytes()
-                    rows = np.concatenate((open_rows, rows))
-                    ends = int(np.flatnonzero(_starts(rows))[-1]) if len(rows) else 0
-                    open_rows = rows[ends:].copy()
-                    if ends:
-                        yield grouped(rows[:ends])
+                    rows = np.concatenate((open_rows, summed.take(path, first, rows)))
+                    ends = len(rows)
+                    if ends and not summed.orders:
+                        ends = int(np.flatnonzero(_starts(rows))[-1])
+                        rows, open_rows = grouped(rows[:ends]), rows[ends:].copy()
+                    else:
+                        open_rows = open_rows[:0]
+                    if len(rows):
+                        yield rows
             self._place, self._within = self._place + 1, 0
-        if len(open_rows):
-            yield grouped(open_rows)
+        if len(rest := summed.end() if summed.orders else grouped(open_rows)):
+            yield rest
 
     def close(self) -> None:
         """Let go of the file that is open."""
@@ -118,6 +146,88 @@ class _Piece:
         self.refuse(bad, column, f"is no multiple of {self.item}'s {name} {step:g}", hint(name))
         return near
 
+    def clears_to(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Which rows clear a side up to a price."""
+        clears: npt.NDArray[np.bool_] = (rows["kind"] == Kind.CLEAR) & (rows["side"] != 0)
+        priced: npt.NDArray[np.bool_] = np.isfinite(self.data["px"])
+        return clears & priced
+
+    def ids(self, orders: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        """The ids of orders; 0 elsewhere."""
+        if "order_id" not in (self.data.dtype.names or ()):
+            raise DataError(
+                "the array tells orders and lacks the column order_id",
+                file=self.path, record=self.first + int(orders.argmax()), todo=MAKE_IT,
+            )  # fmt: skip
+        ids = self.data["order_id"].astype(np.uint64)
+        return np.where(orders, ids, 0).astype(np.uint64).view(np.int64)
+
+
+class _Summed:
+    """The rows of an array with the levels that its orders sum to; as they are without orders."""
+
+    def __init__(self, faults: Faults, *, together: bool) -> None:
+        self._faults = faults
+        self._together = together
+        self._tally: Tally | None = None
+        self._levels = False  # the array tells levels
+        self._n_rows = 0  # given to the tally
+        self._n_doubts = 0
+
+    @property
+    def orders(self) -> bool:
+        """Whether the array tells orders, by what was seen of it."""
+        return self._tally is not None
+
+    def take(self, path: Path, first: int, rows: Rows) -> Rows:
+        """The next rows, of which the first is the file's row of that number.
+
+        Raises DataError where the array tells both orders and levels, or too many of these.
+        """
+        orders, levels = rows["kind"] >= Kind.ORDER_ADD, rows["kind"] == Kind.DEPTH
+        self._mixed(path, first, orders, levels)
+        self._levels = self._levels or bool(levels.any())
+        if self._tally is None and not orders.any():
+            return rows
+        tally = self._tally = self._tally or Tally(together=self._together)
+        rows = rows.copy()
+        rows["tick"][rows["kind"] == Kind.CLEAR] = 0  # of orders, a whole side is cleared
+        try:
+            told = tally.run(rows)
+        except OverflowError as error:
+            raise DataError(str(error), file=path, record=first) from None
+        self._note(tally, path, first)
+        self._n_rows += len(rows)
+        return told
+
+    def _mixed(
+        self,
+        path: Path,
+        first: int,
+        orders: npt.NDArray[np.bool_],
+        levels: npt.NDArray[np.bool_],
+    ) -> None:
+        odd = orders if self._levels else levels if self._tally is not None else None
+        if odd is None and orders.any() and levels.any():
+            odd = levels if orders.argmax() < levels.argmax() else orders
+        if odd is not None and odd.any():
+            raise DataError(
+                "column ev: the array tells both orders by their ids and levels",
+                file=path, record=first + int(odd.argmax()),
+                todo="leave out one or the other; levels are summed from the orders",
+            )  # fmt: skip
+
+    def _note(self, tally: Tally, path: Path, first: int) -> None:
+        told = tally.doubts[self._n_doubts :]
+        for doubt in told:
+            self._faults.add(path, first + doubt.row - self._n_rows, doubt.what)
+        self._faults.count += tally.n_doubts - self._n_doubts - len(told)
+        self._n_doubts = tally.n_doubts
+
+    def end(self) -> Rows:
+        """No further row will come: what waited for it."""
+        return np.zeros(0, EVENT) if self._tally is None else self._tally.end()
+
 
 def array_rows(piece: _Piece, number: int) -> Rows:
     """EVENT rows of some rows of an event array; DataError where one is no market data."""
@@ -125,20 +235,26 @@ def array_rows(piece: _Piece, number: int) -> Rows:
     rows = np.zeros(len(data), EVENT)
     event = data["ev"].astype(np.uint64)
     low = (event & np.uint64(0xFF)).astype(np.uint8)
-    piece.refuse(~np.isin(low, list(KINDS)), "ev", "is a kind of event that is not market data")
-    for code, kind in KINDS.items():
+    kinds = KINDS | ORDER_KINDS
+    piece.refuse(~np.isin(low, list(kinds)), "ev", "is a kind of event that is not market data")
+    for code, kind in kinds.items():
         rows["kind"][low == code] = kind
     rows["flags"] |= np.where(event & np.uint64(EXCH_BIT), int(Flag.EXCH), 0).astype(np.uint8)
     rows["flags"] |= np.where(event & np.uint64(LOCAL_BIT), int(Flag.LOCAL), 0).astype(np.uint8)
     rows["side"] += np.where(event & np.uint64(BUY_BIT), BID, 0).astype(np.int8)
     rows["side"] += np.where(event & np.uint64(SELL_BIT), ASK, 0).astype(np.int8)
     piece.refuse(rows["flags"] == 0, "ev", "is a row for neither side")
-    sideless = (rows["side"] == 0) & (rows["kind"] != Kind.CLEAR)
-    piece.refuse(sideless, "ev", "is a level or trade without a side")
+    orders = rows["kind"] >= Kind.ORDER_ADD
+    # A print of orders may say no side; a row of a known order need not.
+    needed = [Kind.DEPTH, Kind.ORDER_ADD] if orders.any() else [Kind.DEPTH, Kind.TRADE]
+    sideless = (rows["side"] == 0) & np.isin(rows["kind"], needed)
+    piece.refuse(sideless, "ev", "is a level, order or trade without a side")
     rows["instrument"] = number
     rows["ts_venue_ns"], rows["ts_local_ns"] = data["exch_ts"], data["local_ts"]
-    sized = rows["kind"] != Kind.CLEAR
-    rows["tick"] = piece.steps("px", sized | (rows["side"] != 0), "tick")
+    if orders.any():
+        rows["aux"] = piece.ids(orders)
+    sized = ~np.isin(rows["kind"], [Kind.CLEAR, Kind.ORDER_CANCEL])
+    rows["tick"] = piece.steps("px", sized | piece.clears_to(rows), "tick")
     rows["qty"] = piece.steps("qty", sized, "lot")
     return rows
 

@@ -248,7 +248,7 @@ class TapeSource:
             tapes = [self._tapes[path] for path in paths]
             return [TapeStream(tapes, [self._change(tape) for tape in tapes], self._faults.add)]
         if capture.kind == "npz":
-            return [ArraySource(paths, self.instruments[0])]
+            return [ArraySource(paths, self.instruments[0], 0, self._faults)]
         streams: list[Stream] = []
         for venue, symbols in capture.listing.items():
             mine = [s for s in symbols if (venue, s) in self._numbers]

@@ -28,7 +28,7 @@ OF_A_MACHINE = re.compile(
     )
 )
 ALLOCATION = re.compile(r"\b(?:malloc|calloc|realloc|aligned_alloc|posix_memalign)\s*\(")
-MAY_ALLOCATE = re.compile(r"^(?:__cinit__|reserve)$|_(?:alloc|new)$")
+MAY_ALLOCATE = re.compile(r"^(?:__cinit__|reserve(?:_orders)?)$|_(?:alloc|new)$")
 CALL_OF_ALLOCATOR = re.compile(r"\b(\w+_(?:alloc|new))\s*\(")
 
 
@@ -105,7 +105,7 @@ def test_nothing_names_a_machine_or_a_registry(files):
 
 
 def test_memory_is_taken_at_construction_only(package):
-    """Allocation stands in ``__cinit__``, ``reserve``, or ``*_alloc`` and ``*_new`` they call."""
+    """Allocation stands in ``__cinit__``, ``reserve…``, or ``*_alloc`` and ``*_new`` they call."""
     problems = []
     for source in package:
         if source.suffix != ".pyx":

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mmcore._spec import SpecBox
-from mmcore._venue import MEET, PARITY, PARITY_WHOLE, RULES, Venue
+from mmcore._venue import MEET, PARITY, PARITY_FIFO, PARITY_WHOLE, RULES, Venue
 from mmcore.events import (
     ASK,
     BID,
@@ -546,8 +546,12 @@ def test_slots_are_bounded_and_not_taken_twice() -> None:
 
 
 def test_names_that_are_none_are_refused() -> None:
-    with pytest.raises(ValueError, match="queue model 'fifo'"):
-        Venue(spec(), queue="fifo")
+    with pytest.raises(ValueError, match="queue model 'lifo'"):
+        Venue(spec(), queue="lifo")
+    with pytest.raises(ValueError, match="queue model 'fifo' with the rule MEET"):
+        Venue(spec(), queue="fifo", rules=MEET)
+    with pytest.raises(ValueError, match="orders_max 0"):
+        Venue(spec(), queue="fifo", orders_max=0)
     with pytest.raises(ValueError, match="fee kind 'free'"):
         Venue(spec(), fee="free")
     with pytest.raises(ValueError, match="slots"):
@@ -555,7 +559,7 @@ def test_names_that_are_none_are_refused() -> None:
 
 
 def test_the_parity_sets_are_all_the_switches() -> None:
-    assert sum(RULES.values()) == PARITY_WHOLE | PARITY
+    assert sum(RULES.values()) == PARITY_WHOLE | PARITY | PARITY_FIFO
     assert (
         RULES["take_unlimited"] | RULES["take_remainder"] | RULES["no_partial"]
     ) == PARITY_WHOLE ^ PARITY

@@ -1,0 +1,1 @@
+"""The orders of a market by their ids; compiled functions only, see ``_ids.pxd``."""

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace as replace_struct
 
 from mmcore.attribution import attribute
+from mmcore.charts import charts
 from mmcore.config import loads
 from mmcore.errors import DataError, NoDataError
 from mmcore.events import EVENT, RECORD, Flag, Kind, PaidCode, RecordKind, RejectCode, Status
@@ -184,6 +185,21 @@ def test_stretches_without_quotes_are_counted_with_what_happened_in_them(tmp_pat
     }
     assert said["by_state"][1]["longest_s"] == pytest.approx(0.03)
     assert (said["placed"], said["fills"], said["count"]) == (1, 2, 3)  # 55 ms; 130 and 140 ms
+
+
+def test_the_page_draws_the_stretches_and_every_call(tmp_path):
+    states = [(0, "OK"), (50, "GAP"), (60, "OK"), (90, "CROSSED"), (120, "OK"), (250, "GAP")]
+    records = [record(RecordKind.STATUS, at, code=Status[name]) for at, name in states]
+    stop = record(RecordKind.CANCEL, 2_500, **ORDER)  # after the last message of the market
+    records = sorted([*STORY, *records, stop], key=lambda each: int(each["ts_ns"][0]))
+    drawn = charts(report_of(directory(tmp_path, MARKET, records)))
+    bands = {each["name"]: each["x"] for each in drawn["price-0"]["data"] if each["mode"] == "none"}
+    assert set(bands) == {"no quotes: gap", "no quotes: crossed"}
+    first = T0 / 1e6
+    assert bands["no quotes: crossed"] == [*(first + at for at in (90, 90, 120, 120, 90)), None]
+    assert bands["no quotes: gap"][6:11] == [first + at for at in (250, 250, 2_500, 2_500, 250)]
+    (calls,) = drawn["calls-0"]["data"]
+    assert calls["y"] == [1, 0, 1]
 
 
 def test_a_feed_that_died_is_waited_for_to_the_end(tmp_path):

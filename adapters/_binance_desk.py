@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -221,7 +222,7 @@ class Desk:
         if isinstance(error, OutcomeUnknown):
             self.own.unknown(own, op)
         elif isinstance(error, NotSent):
-            self.own.refused(own, op, RejectCode.OTHER)
+            self.own.not_sent(own, op)
         elif not isinstance(error, VenueFault):
             self.own.unknown(own, op)
             self._on_fault(error, own.instrument)
@@ -277,10 +278,11 @@ class Desk:
         finally:
             self._asked.discard(own.client_id)
         if not wanted:
-            await self._cancel(terms, [own.client_id])
+            with suppress(NetworkError):  # it is asked for again, later
+                await self._cancel(terms, [own.client_id])
 
     async def _ask_venue(self, own: Own, terms: Terms) -> bool:
-        """False for an order that rests and should not."""
+        """False for an order that rests and should not: not known here, or to be cancelled."""
         try:
             news = await self._account.order(terms, own.client_id)
             if (news.done or 0) > own.told:
@@ -294,7 +296,7 @@ class Desk:
         except VenueError as error:
             self._on_fault(error, own.instrument)  # it is asked for again, later
             return True
-        return self._heard(own, news, asked=True)
+        return self._heard(own, news, asked=True) and own.op is not RequestKind.CANCEL
 
     async def mark(self) -> None:
         """Remember the latest fills: what comes later is news."""

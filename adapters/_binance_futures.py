@@ -156,13 +156,21 @@ class FuturesGateway(BinanceGateway):
             self._spawn(self._compare())
 
     async def _compare(self) -> None:
-        """Once the fills had time to come, the venue's position must be ours."""
+        """Once the fills had time to come, the venue's position must be ours.
+
+        The account's news goes before the order's: what is apart by the same after a reading, and
+        still after a while, is no fill on its way.
+        """
         assert self._desk is not None
         await asyncio.sleep(COMPARE_S)
+        apart: dict[int, int] = {}
         if self._apart():
             await self._read_again(self._desk)
+            apart = self._apart()
+        if apart:
+            await asyncio.sleep(COMPARE_S)
         self._comparing = False
-        for number in self._apart():
+        for number in dict(apart.items() & self._apart().items()):
             self._say(
                 "warning",
                 f"{self._terms[number].item}: the position at the venue differs from what mmcore "
@@ -170,8 +178,10 @@ class FuturesGateway(BinanceGateway):
             )
             self._positions[number] = self._told[number]
 
-    def _apart(self) -> list[int]:
-        return [n for n, qty in self._told.items() if self._positions[n] != qty]
+    def _apart(self) -> dict[int, int]:
+        """By how much positions differ, of the instruments where they do."""
+        gaps = {n: qty - self._positions[n] for n, qty in self._told.items()}
+        return {n: gap for n, gap in gaps.items() if gap}
 
     def _ours(self, symbol: object) -> Terms | None:
         place = self._decoder.places.get(symbol) if isinstance(symbol, str) else None

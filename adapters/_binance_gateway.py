@@ -222,11 +222,10 @@ class BinanceGateway(Delivery):
 
         async def up(_: Stream | None = None) -> None:
             await on_up()
-            if self._streams[part].n_reconnects:
-                self._say("info", f"{name}: up again")
+            self._link_up(part)
 
         def down(why: str) -> None:
-            self._say("warning", f"{name}: {why}; mmcore connects again")
+            self._link_down(part, why)
             on_down(why)
 
         stream: Stream | ClientStream
@@ -304,9 +303,10 @@ class BinanceGateway(Delivery):
 
     async def _entry_up(self) -> None:
         """Nothing to ask: each request is signed on its own."""
+        self._link_up("orders")
 
     def _entry_down(self, why: str) -> None:
-        self._say("warning", f"{self._setup.venue} orders: {why}; mmcore connects again")
+        self._link_down("orders", why)
 
     def _private_event(self, event: Mapping[str, Any]) -> None:
         raise NotImplementedError
@@ -359,6 +359,8 @@ class BinanceGateway(Delivery):
 
     def _fault(self, error: MmcoreError, number: int) -> None:
         """A refusal, or an answer that cannot be used: what somebody has to know or do."""
+        if isinstance(error, NetworkError) and self._lost:
+            return  # the line about the connections says it
         if not isinstance(error, VenueFault):
             self._say("warning", str(error))
         elif error.action is Action.STOP:

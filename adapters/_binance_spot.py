@@ -73,6 +73,7 @@ class SpotGateway(BinanceGateway):
         if self._setup.stream == "own" and self._entry is not None:
             await self._entry.question("userDataStream.subscribe.signature", {})
             await self._private_up()
+        await super()._entry_up()
 
     def _entry_down(self, why: str) -> None:
         super()._entry_down(why)

@@ -193,7 +193,8 @@ class Desk:
         except VenueFault as fault:
             self._fault(kind, owns, fault)
         except NotSent:
-            self._refuse(kind, owns, RejectCode.OTHER)
+            for own in owns:
+                self._own.not_sent(own, kind)
         except VenueError:
             self._lost(kind, owns)
         else:

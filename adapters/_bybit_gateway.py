@@ -180,12 +180,16 @@ class BybitGateway(Delivery):
             lateness=self._lateness(),
         )
 
+        async def up(stream: Stream) -> None:
+            await market.on_up(stream)
+            self._link_up("public")
+
         def down(why: str) -> None:
-            self._told_down("public", why)
+            self._link_down("public", why)
             market.on_down(why)
 
         market.stream = self._stream(
-            "public", f"public/{self._category}", market.on_frame, market.on_up, down,
+            "public", f"public/{self._category}", market.on_frame, up, down,
             beat=PUBLIC_BEAT, stale_s=STALE_S,
         )  # fmt: skip
 
@@ -281,11 +285,12 @@ class BybitGateway(Delivery):
         if self._switch is not None:
             await self._switch.arm()
         self._market.renew()
+        self._link_up("private")
 
     def _private_down(self, why: str) -> None:
         assert self._private is not None
         assert self._market is not None
-        self._told_down("private", why)
+        self._link_down("private", why)
         self._private.on_down(why)
         self._market.open = False
         self._market.stale()
@@ -310,10 +315,11 @@ class BybitGateway(Delivery):
         except VenueFault as fault:
             self._on_fault(fault)
             raise
+        self._link_up("trade")
 
     def _trade_down(self, why: str) -> None:
         assert self._desk is not None
-        self._told_down("trade", why)
+        self._link_down("trade", why)
         self._desk.pending.lost(why)
 
     def _trade_frame(self, frame: bytes, ts_local_ns: int) -> None:
@@ -445,9 +451,6 @@ class BybitGateway(Delivery):
                 self._stop.set_result(error)  # start raises it
         else:
             self._warn(str(error))
-
-    def _told_down(self, name: str, why: str) -> None:
-        self._note("info", f"{self._setup.venue}: the {name} stream is renewed: {why}")
 
     def _warn(self, text: str) -> None:
         self._note("warning", text)

@@ -11,6 +11,7 @@ from mmcore.gateway import Rows, Setup, Sink
 
 QUIET_NS = 10_000_000_000  # the same sentence is not said again before
 SENTENCES_MAX = 1000  # remembered
+GATHER_S = 0.4  # connections of one venue go down, and come back, together: told in one line
 
 
 class Delivery:
@@ -34,6 +35,10 @@ class Delivery:
         self._closed = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._said: dict[str, int] = {}
+        self._lost: dict[str, str] = {}  # connections that are down, and why they went
+        self._untold: set[str] = set()  # of these, who has not been told of
+        self._back: list[str] = []  # up again, not told yet
+        self._gathering: asyncio.TimerHandle | None = None
 
     def _emit(self, rows: Rows) -> None:
         if self._sink is not None:
@@ -48,6 +53,45 @@ class Delivery:
             self._said.clear()
         self._said[text] = now
         self._sink.notice(level, text)
+
+    # --- connections ------------------------------------------------------------------------------
+
+    def _link_down(self, name: str, why: str) -> None:
+        """A connection was lost, or could not be made; the first reason is told, once a spell."""
+        if name in self._back:
+            self._back.remove(name)
+        elif name not in self._lost:
+            self._lost[name] = why
+            self._untold.add(name)
+            self._gather()
+
+    def _link_up(self, name: str) -> None:
+        """A connection is whole."""
+        if name in self._lost and name not in self._back:
+            self._back.append(name)
+            self._gather()
+
+    def _gather(self) -> None:
+        if self._gathering is None and not self._closed:
+            loop = asyncio.get_running_loop()
+            self._gathering = loop.call_later(GATHER_S, self._tell_links)
+
+    def _tell_links(self) -> None:
+        self._gathering = None
+        reasons: dict[str, list[str]] = {}
+        for name, why in self._lost.items():
+            if name in self._untold:
+                reasons.setdefault(why, []).append(name)
+        self._untold.clear()
+        if reasons:
+            lost = "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items())
+            self._say("warning", f"{self._setup.venue}: {lost}; mmcore connects again")
+        back, self._back = self._back, []
+        for name in back:
+            self._lost.pop(name, None)
+        if back:
+            left = f"; still down: {', '.join(self._lost)}" if self._lost else ""
+            self._say("info", f"{self._setup.venue}: {', '.join(back)}: up again{left}")
 
     def _fatal(self, error: MmcoreError) -> None:
         if self._sink is not None:
@@ -87,6 +131,8 @@ class Delivery:
     async def _end_tasks(self) -> None:
         """Nothing runs any more, and nothing is begun; idempotent."""
         self._closed = True
+        if self._gathering is not None:
+            self._gathering.cancel()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -319,7 +319,7 @@ class Desk:
             if not item.current(op):
                 continue
             if isinstance(error, NotSent):
-                self.own.refused(own, op, RejectCode.OTHER)
+                self.own.not_sent(own, op)
             elif isinstance(error, VenueFault):
                 self.own.refused(own, op, error.reject)
             else:

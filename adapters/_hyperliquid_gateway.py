@@ -316,8 +316,7 @@ class HyperliquidGateway(Delivery):
         if part == "private" and self._desk is not None:
             await self._desk.refill()
         self._gate(part, True)
-        if stream.n_reconnects:
-            self._say("info", f"{stream.name}: up again")
+        self._link_up(part)
 
     def _subscriptions(self, part: str) -> list[dict[str, Any]]:
         if part == "private":
@@ -328,7 +327,7 @@ class HyperliquidGateway(Delivery):
         return [{"type": kind, "coin": coin} for kind in MARKET for coin in coins]
 
     def _down(self, part: str, why: str) -> None:
-        self._say("warning", f"{self._setup.venue} {part}: {why}; mmcore connects again")
+        self._link_down(part, why)
         if part == "private" and self._desk is not None:
             self._desk.link_lost(why)
         self._gate(part, False)
@@ -499,6 +498,8 @@ class HyperliquidGateway(Delivery):
 
     def _fault(self, error: MmcoreError) -> None:
         """A refusal, or an answer that cannot be used: what somebody has to know or do."""
+        if isinstance(error, NetworkError) and self._lost:
+            return  # the line about the connections says it
         if isinstance(error, VenueFault) and error.action is Action.STOP:
             self._fatal(error)
         else:

@@ -212,6 +212,18 @@ class OwnOrders:
             self._refuse(own, code, ts_ns)
         self._flush()
 
+    def not_sent(self, own: Own, op: RequestKind) -> None:
+        """A request surely never left: no line to the venue.
+
+        A new order, or a change, is refused with this.  A cancel is still wanted: it counts as
+        under way, so that nobody asks for it again and again, and goes out when the venue is asked
+        about the order.
+        """
+        if op is RequestKind.CANCEL:
+            self.unknown(own, op)
+        else:
+            self.refused(own, op, RejectCode.OTHER)
+
     def unknown(self, own: Own, op: RequestKind) -> None:
         """Nobody knows what became of a request: it is asked for, at once."""
         if not own.ended and own.op is op:
@@ -314,9 +326,11 @@ class OwnOrders:
             self.acked(own, order.venue_id)
             if own.final is None:
                 self._resting(own, order.tick, order.qty, order.done, True, 0)
-        for own in self.live.values() if complete else ():
-            if own.client_id not in seen and own.sent_ns < asked_ns:
+        for own in self.live.values():
+            if complete and own.client_id not in seen and own.sent_ns < asked_ns:
                 self._ask(own, 0)
+            if own.asking:  # the line is there: no need to wait for a pause that grew without it
+                own.n_asked, own.ask_ns = 0, min(own.ask_ns, self.clock())
         self._flush()
         return unwanted
 

@@ -10,13 +10,14 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from mmcore.events import Kind
+from mmcore.events import Kind, RecordKind
 from mmcore.gateway import ClientIds
 from mmcore.journal import read_facts, read_records, read_summary
 from mmcore.own_orders import open_orders
@@ -372,3 +373,11 @@ def test_a_bad_day_ends_with_both_sides_the_same(tmp_path: Path, name: str) -> N
     said = json.loads(out.splitlines()[-1])
     assert said["remaining"] == 0
     assert all("on both sides" in line for line in said["verified"])
+    records = read_records(tmp_path / said["directory"] / "journal.sqlite")
+    cancels = records[records["kind"] == RecordKind.CANCEL]
+    asked = Counter(
+        zip(*(cancels[x].tolist() for x in ("trader", "slot", "generation")), strict=True)
+    )
+    assert max(asked.values()) <= 3  # also while nobody listens
+    told = [line for line in out.splitlines() if "connects again" in line]
+    assert 1 <= len(told) <= 8, told

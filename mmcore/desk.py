@@ -42,6 +42,7 @@ class TradingDesk(abc.ABC):
     real_time = False  # time is the world's: nothing can be hurried or held back
     clock = "local"  # of the rows that go to the event log, as a tape's header says it
     stopped_ns = -1  # before which market time the stop was asked for; 0: at its end; -1: not yet
+    files = ""  # that the market is read from, in words
     lacking = ""  # what the market lacked that a result needs, known at its end
     stopped_row = -1  # live: rows that the event log held then
 
@@ -151,6 +152,7 @@ class TradingDesk(abc.ABC):
             messages=sum(each.messages for each in counters),
             updates=sum(each.levels for each in counters),
             gaps=sum(each.gaps for each in counters),
+            crossed=sum(each.crossed for each in counters),
             problems=self.problem_count,
             events_per_s=events_per_s,
             share=self.share(),
@@ -227,7 +229,9 @@ class TradingDesk(abc.ABC):
             return Verdict(ExitCode.DATA, "the market holds no event: nothing to trade on")
         for market, item in zip(markets, self.instruments, strict=True):
             if market.book.health in UNUSABLE:
-                return Verdict(ExitCode.DATA, f"{item}: {UNUSABLE[Status(market.book.health)]}")
+                files = f"{self.files}: " if self.files else ""
+                what = UNUSABLE[Status(market.book.health)]
+                return Verdict(ExitCode.DATA, f"{files}{item}: {what}")
         if self.lacking:
             return Verdict(ExitCode.DATA, self.lacking)
         if not any(trader.state()["n_fills"] for trader in self._wiring.traders):

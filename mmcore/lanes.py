@@ -35,7 +35,7 @@ class Lane(TradingDesk):
     def __init__(self, config: Config, wiring: Wiring, desk: PassDesk) -> None:
         super().__init__(config, desk.title, wiring, market=desk.market, place=desk.place)
         self.config = config
-        self.clock = desk.clock
+        self.clock, self.files = desk.clock, desk.files
         self._desk = desk
         self.records: Callable[[NDArray[np.void]], object] = len
         self.cancelled = 0  # own orders, since the stop

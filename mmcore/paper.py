@@ -60,6 +60,7 @@ class PaperDesk(TradingDesk):
             config, title, wiring, market=_market_words(config), place="the simulated venue"
         )
         self.clock = self._source.clock
+        self.files = self._source.names if isinstance(self._source, TapeSource) else ""
         self._loop = self._make_loop(Seats.of(config, wiring))
         self.engine_s = 0.0  # wall time in the compiled loop
         self._length_ns = round(seconds * NS_PER_S)

@@ -128,6 +128,7 @@ class Snapshot:
     left_s: float = math.nan  # wall time
     traders: tuple[TraderView, ...] = ()
     venues: tuple[VenueView, ...] = ()
+    crossed: int = 0  # messages that left a book crossed: nothing is quoted then
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,9 +311,10 @@ def summary_lines(summary: Summary) -> list[str]:
     fills = sum(view.n_fills for view in shot.traders)
     rate = shot.events / shot.wall_s if shot.wall_s > 0 else 0.0
     problems = f", {plural(shot.problems, 'damaged record')}" if shot.problems else ""
+    crossed = f", crossed after {plural(shot.crossed, 'message')}" if shot.crossed else ""
     book = (
         f"{plural(shot.messages, 'message')}, {plural(shot.updates, 'update')}, "
-        f"{plural(shot.gaps, 'gap')}{problems}"
+        f"{plural(shot.gaps, 'gap')}{crossed}{problems}"
     )
     market = (
         f"{clock(shot.market_s)} with {plural(shot.events, 'event')} in {clock(shot.wall_s)} "
@@ -357,6 +359,7 @@ def summary_facts(summary: Summary) -> dict[str, object]:
         "messages": shot.messages,
         "updates": shot.updates,
         "gaps": shot.gaps,
+        "crossed": shot.crossed,
         "problems": shot.problems,
         "market_s": shot.market_s,
         "wall_s": shot.wall_s,

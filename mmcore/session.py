@@ -368,6 +368,7 @@ def keep(
             "messages": shot.messages,
             "updates": shot.updates,
             "gaps": shot.gaps,
+            "crossed": shot.crossed,
             "market_s": shot.market_s,
             "wall_s": shot.wall_s,
             "records": journal.n_records,

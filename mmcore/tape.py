@@ -327,6 +327,13 @@ class TapeSource:
         return rows
 
     @property
+    def names(self) -> str:
+        """The files, for a message: the first three of them."""
+        names = ", ".join(str(capture.path) for capture in self._captures[:3])
+        more = len(self._captures) - 3
+        return f"{names} and {more} more" if more > 0 else names
+
+    @property
     def one_sided(self) -> str:
         """Of which side of a book there was not one level so far, in words; "" for none."""
         return empty_side(self._surveys)
@@ -352,18 +359,18 @@ class TapeSource:
 
         A book without one of its sides, or no trade at all, names the files.
         """
-        names = ", ".join(str(capture.path) for capture in self._captures[:3])
+        what = ""
         if self._over and self.one_sided:
-            return (
-                f"{names}: {self.one_sided} from the first row to the last; fetch the file again, "
-                "or name one that holds both sides"
+            what = (
+                f"{self.one_sided} from the first row to the last; fetch the file again, or name "
+                "one that holds both sides"
             )
-        if self._over and no_trade(self._surveys):
-            return (
-                f"{names}: not one trade from the first row to the last, so that orders fill only "
-                "where the book goes through their price; name a file that holds the trades too"
+        elif self._over and no_trade(self._surveys):
+            what = (
+                "not one trade from the first row to the last, so that orders fill only where the "
+                "book goes through their price; name a file that holds the trades too"
             )
-        return ""
+        return f"{self.names}: {what}" if what else ""
 
     def progress(self) -> float:
         """How much of the files is behind us, 0 to 1."""

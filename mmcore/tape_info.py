@@ -80,6 +80,8 @@ class _Track:
             said.append("no whole book to begin with: nothing can be quoted on it")
         elif self._book.health in {Status.ONE_SIDED, Status.WARMUP}:
             said.append("a side of the book is empty at the end")
+        elif self._book.health in {Status.GAP, Status.STALE, Status.FULL}:
+            said.append("no whole book came after the last break: nothing is quoted from there on")
         if not book[Kind.TRADE]:
             said.append("no trades: orders fill only where the book goes through their price")
         if counters.crossed:

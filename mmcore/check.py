@@ -281,11 +281,16 @@ def _least_units(instrument: Instrument, price: float) -> int:
 
 def _finer(instrument: Instrument) -> Instrument:
     """The same instrument with sizes so fine that no lot and no minimum bends the ladder."""
-    digits = instrument.qty_decimals + FINER
-    lot = f"0.{'0' * (digits - 1)}1"
-    return replace(
-        instrument, qty_decimals=digits, lot=lot, min_qty="0", max_qty="0", min_notional="0"
-    )
+    free = replace(instrument, min_qty="0", max_qty="0", min_notional="0")
+    for more in range(FINER, 0, -1):
+        digits = instrument.qty_decimals + more
+        fine = replace(free, qty_decimals=digits, lot=f"0.{'0' * (digits - 1)}1")
+        try:
+            fine.spec()
+        except (ValueError, OverflowError):  # finer than the core's integers can count
+            continue
+        return fine
+    return free
 
 
 def _statements(config: Config, ladder: Ladder) -> Iterator[Statement]:

@@ -28,6 +28,12 @@ def of_simulation(config: Config, given: dict[str, Any]) -> Iterator[Contradicti
     for index, name in enumerate(rules):
         if name in rules[:index]:
             yield Contradiction((*table, "rules", index), "each switch once", f'remove "{name}"')
+    if "take_remainder" in rules and {"take_unlimited", "parity_whole"} & set(rules):
+        yield Contradiction(
+            (*table, "rules"),
+            "a taker that fills whole (take_unlimited, parity_whole) leaves no remainder",
+            'remove "take_remainder"',
+        )
     chosen = [name for name in rules if name in PARITY]
     if len(set(chosen)) > 1:
         yield Contradiction(

@@ -31,7 +31,16 @@ def instrument_of(
     where = f"{item.venue}:{item.symbol}"
     try:
         base = _base(item, listed or {})
-        return replace(base, **_overrides(item, base))
+        instrument = replace(base, **_overrides(item, base))
+        instrument.spec()  # its figures must fit the core's integers
+        return instrument
+    except OverflowError:
+        raise ConfigError(
+            "a size or step of the instrument is more than 64 bits can count",
+            where=where,
+            done="nothing was started",
+            todo="repair [instrument.spec]",
+        ) from None
     except UnknownInstrument as unknown:
         near = f'symbol = "{unknown.nearest}" if that is meant, else ' if unknown.nearest else ""
         raise ConfigError(

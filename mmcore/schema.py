@@ -75,7 +75,7 @@ class InstrumentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 0.0
     quote_balance: Annotated[
         float | None,
-        Key("quote", "spot, paper: money to buy with", least=0, most=1e15, auto="enough"),
+        Key("quote", "spot, paper: money to buy with", least=0, most=9e10, auto="enough"),
     ] = None
     flatten_at_stop: Annotated[
         bool, Key("yes or no", "take the position off at the end; pays taker fees")

@@ -39,7 +39,7 @@ class GridConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Key("times", "the document's example", above=0, most=125, auto="12; on spot 1"),
     ] = None
     margin: Annotated[
-        float, Key("share", "part of asset x leverage that is used", above=0, most=1)
+        float, Key("share", "part of asset x leverage that is used", least=0.001, most=1)
     ] = 0.93
     max_position_usd: Annotated[
         float | None,
@@ -102,7 +102,7 @@ class GridConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 1.0
     size_tolerance: Annotated[float, Key("share", "and this near in size", least=0, most=1)] = 0.1
     grid_stale_seconds: Annotated[
-        float, Key("s", "an older grid is built anew", above=0, most=86_400)
+        float, Key("s", "an older grid is built anew", least=0.001, most=86_400)
     ] = 180.0
     fill_debounce_ms: Annotated[
         float, Key("ms", "from a fill to the new grid", least=0, most=60_000)

@@ -31,6 +31,7 @@ from .instrument import Instrument
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
+UNITS_MAX = 2**62
 GENERATION_BITS = 24  # of one slot of one trader: an order a second for half a year
 
 
@@ -220,8 +221,19 @@ def _limit(instrument: Instrument, name: str, most: float) -> int:
 
 
 def whole_units(instrument: Instrument, quantity: float) -> int:
-    """Units of a configured quantity, rounded down: limits never grow by rounding."""
+    """Units of a configured quantity, rounded down: limits never grow by rounding.
+
+    Raises ConfigError for more than can be counted.
+    """
     scaled = Decimal(repr(quantity)).scaleb(instrument.qty_decimals)
+    if abs(scaled) >= UNITS_MAX:
+        raise ConfigError(
+            f"a size of {quantity:g} does not fit: units of 1e-{instrument.qty_decimals} are "
+            f"counted up to {UNITS_MAX / instrument.qty_per_one:.2g}",
+            where=str(instrument),
+            done="nothing was started",
+            todo="write a smaller size, or leave the limit out",
+        )
     return int(scaled.to_integral_value(ROUND_FLOOR))
 
 

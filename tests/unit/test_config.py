@@ -295,6 +295,10 @@ ONE_FAULT = [
         1, "rules", '["parity", "parity_whole"]', "without them", 'rules = ["parity"]',
     ),
     (
+        'simulation = { rules = ["take_unlimited", "take_remainder"] }\n' + SMALLEST,
+        1, "rules", '["take_unlimited"', "leaves no remainder", 'remove "take_remainder"',
+    ),
+    (
         'simulation = { rules = ["half_lot", "half_lot"] }\n' + SMALLEST,
         1, "rules[1]", '"half_lot"', "once", "remove",
     ),

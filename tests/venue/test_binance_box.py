@@ -108,7 +108,7 @@ def test_two_accounts_trade_with_each_other(venue):
 @BOTH
 def test_a_post_only_order_that_would_take_is_refused_as_such(venue):
     async def check(box, trader):
-        order = trader.place(BID, trader.best(ASK) + 3, trader.size())
+        order = trader.place(BID, trader.best(ASK) + 2_000, trader.size())
         await trader.over(order)
         assert (order.why, order.code) == (Kind.REJECT, RejectCode.POST_ONLY)
         assert not trader.notices
@@ -118,7 +118,7 @@ def test_a_post_only_order_that_would_take_is_refused_as_such(venue):
 
 def test_a_post_only_order_may_also_be_taken_first_and_expire():
     async def check(box, trader):
-        order = trader.place(BID, trader.best(ASK) + 3, trader.size())
+        order = trader.place(BID, trader.best(ASK) + 2_000, trader.size())
         await trader.over(order)
         assert (order.why, order.code) == (Kind.EXPIRED, RejectCode.POST_ONLY)
 
@@ -130,7 +130,7 @@ def test_a_batch_is_answered_item_by_item():
         size, best = trader.size(), trader.best(BID)
         wanted = [(BID, best - 50 - i, size) for i in range(6)]
         wanted[2] = (BID, best - 52, 1)  # below the smallest notional
-        wanted[4] = (BID, trader.best(ASK) + 3, size)  # would take
+        wanted[4] = (BID, trader.best(ASK) + 2_000, size)  # would take
         orders = trader.place_all(wanted)
         good = [order for i, order in enumerate(orders) if i not in {2, 4}]
         await trader.live(*good)
@@ -243,7 +243,7 @@ def test_an_account_is_prepared_for_trading():
 
 def test_funding_reaches_the_ledger():
     async def check(box, trader):
-        buy = trader.place(BID, trader.best(ASK) + 20, trader.size(), tif=TimeInForce.IOC)
+        buy = trader.place(BID, trader.best(ASK) + 2_000, trader.size(), tif=TimeInForce.IOC)
         await trader.over(buy)
         await trader.until(lambda: trader.ledgers[0].funding != 0, 6.0)
         account = box.exchange.accounts_of("binance")[0]

@@ -60,7 +60,10 @@ def charts(report: Report) -> dict[str, Figure]:
 
 
 def thin(ts_ns: Ints, values: Floats, points: int = POINTS) -> tuple[Ints, Floats]:
-    """At most about 2 * points of a line: the lowest and the highest of each stretch of time."""
+    """At most about 2 * points of a line: the lowest and the highest of each stretch of time.
+
+    A gap (nan) is kept where it fills a stretch: shorter ones could not be seen.
+    """
     if len(ts_ns) <= 2 * points:
         return ts_ns, values
     edges = np.linspace(ts_ns[0], ts_ns[-1], points + 1)[1:-1]
@@ -69,7 +72,12 @@ def thin(ts_ns: Ints, values: Floats, points: int = POINTS) -> tuple[Ints, Float
     kept = [0, len(ts_ns) - 1]
     for first, end in zip(starts, np.append(starts[1:], len(ts_ns)), strict=True):
         part = values[first:end]
-        kept += [first + int(np.argmin(part)), first + int(np.argmax(part))]
+        gap = np.isnan(part)
+        if gap.all():
+            kept.append(int(first))
+            continue
+        lowest, highest = np.where(gap, np.inf, part), np.where(gap, -np.inf, part)
+        kept += [first + int(np.argmin(lowest)), first + int(np.argmax(highest))]
     rows = np.unique(kept)
     return ts_ns[rows], values[rows]
 
@@ -249,7 +257,8 @@ def _upright(x: float, color: str) -> Figure:
 
 def _price(trading: Trading) -> Figure:
     path, tick = trading.path, trading.scale.tick
-    at, values = thin(path.ts_ns, np.where(path.usable, path.mid, np.nan) * tick)
+    mid = np.where(path.usable, path.mid, np.nan) * tick
+    at, values = thin(np.append(path.ts_ns, path.end_ns), np.append(mid, mid[-1]))
     digits = len(str(int(path.mid[-1]))) + 2
     idle = stretches_of(trading)
     data = _idle(path, idle)

@@ -311,14 +311,15 @@ def report_command(
 
     from .report import report_of, write_csv, write_parquet
 
-    if out is None and not (as_json or csv_file or parquet):
-        out = str(Path(run, "report.html"))
-    if out is not None:
+    paged = out is not None or not (as_json or csv_file or parquet)
+    if paged:
         from .page import require_extra
 
         require_extra()
     report = report_of(run)
-    if exposure is not None or out is not None or as_json:
+    if paged and out is None:
+        out = str(report.run.directory / "report.html")
+    if exposure is not None or paged or as_json:
         from .exposure import exposed
 
         report = exposed(report, thorough=exposure)

@@ -160,6 +160,11 @@ def test_what_cannot_be_measured_is_one_sentence(run, capsys, damage, said):
     assert said in error and error.count("\n") == 1
 
 
+def test_a_run_may_be_named_by_its_journal(run, capsys):
+    assert str(run / "report.html") in told(capsys, run / "journal.sqlite").out
+    assert (run / "report.html").exists()
+
+
 def test_a_folder_of_runs_names_the_newest(run, capsys):
     assert str(run) in told(capsys, run.parent, code=3).err
 

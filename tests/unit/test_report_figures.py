@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from mmcore.charts import thin
 from mmcore.events import RECORD, RecordKind
 from mmcore.fills import Account, MidPath, Scale, fills_on, orders_of
 from mmcore.markouts import band, block_of, curves, groups, markout, mean_of
@@ -54,6 +55,22 @@ def test_a_book_that_cannot_be_used_keeps_its_last_mid_and_is_timed():
 def test_a_book_that_was_never_usable_is_refused():
     with pytest.raises(ValueError, match="never usable"):
         path([0, 0])
+
+
+def test_a_line_made_shorter_keeps_its_extremes_and_the_gaps_that_can_be_seen():
+    values = np.sin(np.arange(100_000) / 700.0)
+    values[5::10] = np.nan  # a short gap in every stretch
+    values[40_000:60_000] = np.nan
+    values[70_001], values[80_001] = 7.0, -7.0
+    at, kept = thin(np.arange(100_000) * S, values, points=100)
+    assert len(at) <= 202 and (np.diff(at) > 0).all()
+    assert (np.nanmax(kept), np.nanmin(kept)) == (7.0, -7.0)
+    seconds = at // S
+    assert np.isnan(kept[(seconds > 41_000) & (seconds < 59_000)]).all()
+    shown = (seconds < 39_000) | ((seconds > 61_000) & (seconds < 99_000))
+    assert np.isfinite(kept[shown]).all() and shown.sum() > 100
+    same = thin(np.arange(5), np.arange(5.0), points=100)
+    assert same[1].tolist() == [0, 1, 2, 3, 4]
 
 
 # -- orders

@@ -32,11 +32,11 @@ from .progress import (
     Summary,
     TraderView,
     finite,
+    outcome_lines,
     plural,
     summary_facts,
     summary_lines,
     trader_facts,
-    trader_lines,
 )
 from .retrace import Recorded
 from .run import Ending, Run
@@ -248,13 +248,17 @@ class _Books:
         if not step and config.run.event_log:
             step = f"python -m mmcore replay {quote(str(directory.path))}"
         step = step or f"python -m mmcore check {quote(config.path)} says in words what it means"
+        if self._title == "forward" and len(self._directories) > 1:
+            two = " ".join(quote(str(each.path)) for each in self._directories[:2])
+            step = f"python -m mmcore compare {two}"
         if lane is None:
             conclude(run, journal, ending, require_fills)
             return summarise(run, journal, ending, directory.path, step)
         verdict = lane.verdict()
         own = Ending(ending.exit_code, ending.cause)
         if ending.exit_code in (ExitCode.OK, ExitCode.SAFETY):
-            cause = verdict.text if verdict.exit_code else "the market is over"
+            over = "the market is over" if ending.exit_code else ending.cause
+            cause = verdict.text if verdict.exit_code else over
             own = Ending(verdict.exit_code, cause, "" if verdict.exit_code else verdict.text)
         if (
             require_fills
@@ -336,11 +340,7 @@ class _Display(Lines):
         first = results[0]
         lines = summary_lines(first.summary)
         at = next(i for i, line in enumerate(lines) if line.startswith("journal"))
-        middle = [
-            line
-            for view, outcomes in zip(first.views, first.band, strict=False)
-            for line in band_lines(outcomes, view.currency)
-        ]
+        middle = _bands(first)
         lanes = plural(1 + len(desk.lanes), "configuration")
         middle.append(f"engine       {desk.engine_s:.3f}s for {lanes} in one pass")
         for line in [*lines[:at], *middle, *lines[at:]]:
@@ -350,11 +350,19 @@ class _Display(Lines):
                 self._output.write(line)
 
 
+def _bands(result: Result) -> list[str]:
+    several = len(result.views) > 1
+    return [
+        line
+        for view, outcomes in zip(result.views, result.band, strict=False)
+        for line in band_lines(outcomes, view.currency, view.name if several else "")
+    ]
+
+
 def _other(result: Result) -> list[str]:
     lines = [f"{result.config.path}: {result.summary.cause}"]
-    lines += [line for view in result.views for line in trader_lines(view)]
-    for view, outcomes in zip(result.views, result.band, strict=False):
-        lines += band_lines(outcomes, view.currency)
+    lines += outcome_lines(result.views)
+    lines += _bands(result)
     lines += [f"journal      {result.summary.journal_hash[:32]}"]
     return [*lines, f"saved        {result.summary.directory}"]
 

@@ -14,7 +14,7 @@ from typing import NamedTuple, cast
 
 from msgspec.structs import replace
 
-from .progress import QUANTA_PER_ONE, TraderView, money
+from .progress import QUANTA_PER_ONE, TraderView, money, plural
 from .schema import Config, QueueModel
 
 
@@ -100,21 +100,25 @@ def band_facts(outcomes: Sequence[Outcome], currency: str) -> dict[str, object]:
     }
 
 
-def band_lines(outcomes: Sequence[Outcome], currency: str) -> list[str]:
-    """The band of one trader for people; the configured model comes first."""
+def band_lines(outcomes: Sequence[Outcome], currency: str, name: str = "") -> list[str]:
+    """The band of one trader for people; the configured model comes first.
+
+    name: of the trader, where there are several.
+    """
     low, high = interval(outcomes)
-    lines = [
-        (
-            f"fill band    net {money(low, currency)} to {money(high, currency)} {currency}, "
-            f"by {len(outcomes)} queue models"
-        )
+    who = f"{name} net" if name else "net"
+    if len({(each.net, each.fees, each.fills, each.position) for each in outcomes}) == 1:
+        what = f"{money(low, currency)} {currency} under each of {len(outcomes)} queue models"
+        return [f"fill band    {who} {what}: no fill hung on the queue"]
+    span = f"{money(low, currency)} to {money(high, currency)} {currency}"
+    return [
+        f"fill band    {who} {span}, by {len(outcomes)} queue models",
+        *(
+            f"  {each.model!s:<14} {plural(each.fills, 'fill'):>13}, "
+            f"net {money(each.net, currency):>12}, fees {money(each.fees, currency)}"
+            for each in outcomes
+        ),
     ]
-    lines += [
-        f"  {each.model!s:<14} {each.fills:>7,} fills, net {money(each.net, currency):>12}, "
-        f"fees {money(each.fees, currency)}"
-        for each in outcomes
-    ]
-    return lines
 
 
 __all__ = [

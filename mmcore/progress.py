@@ -292,6 +292,15 @@ def trader_lines(view: TraderView) -> list[str]:
     return _wrapped(view.name, parts)
 
 
+def outcome_lines(views: Sequence[TraderView]) -> list[str]:
+    """The outcome of every trader, and of all together where there are several."""
+    lines = [line for view in views for line in trader_lines(view)]
+    if len(views) < 2:
+        return lines
+    fills = plural(sum(view.n_fills for view in views), "fill")
+    return [*lines, *_wrapped("together", [fills, *f"net {total_net(views)}".split(", ")])]
+
+
 def _wrapped(label: str, parts: Sequence[str]) -> list[str]:
     """Parts behind a label, as many on a line as a terminal is wide."""
     lines = [f"{label:<{LABEL_WIDTH}}"]
@@ -328,7 +337,7 @@ def summary_lines(summary: Summary) -> list[str]:
         f"market       {market}",
         f"book         {book}",
         f"trading      {trading}",
-        *(line for view in shot.traders for line in trader_lines(view)),
+        *outcome_lines(shot.traders),
         f"journal      {summary.journal_hash[:32]}",
         f"saved        {summary.directory}",
         f"next:        {summary.next}",

@@ -260,7 +260,8 @@ def _told(item: Instrument, said: dict[str, Any]) -> list[str]:
         (
             f"  round trip          {said['round_trip_ms']:.1f}ms, configured "
             f"{said['configured_round_trip_ms']:.1f}ms; simulated fills "
-            f"{said['simulated_later_ms']:+.1f}ms later"
+            f"{abs(said['simulated_later_ms']):.1f}ms "
+            f"{'earlier' if said['simulated_later_ms'] < 0 else 'later'}"
         ),
     ]
 

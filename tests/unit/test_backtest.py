@@ -8,7 +8,7 @@ import pytest
 from two_makers import config, journals
 
 from mmcore.backtest import Choices, backtest
-from mmcore.band import BAND, Model, Outcome, banded, interval, model_of
+from mmcore.band import BAND, Model, Outcome, band_lines, banded, interval, model_of
 from mmcore.config import loads
 from mmcore.errors import ConfigError, UsageError
 from mmcore.journal import journal_hash, read_facts, read_records, read_summary
@@ -90,7 +90,8 @@ def test_the_band_holds_every_model_and_changes_nothing(
 def test_the_band_is_told_to_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert backtest([config(tmp_path), config(tmp_path, spread=5)], Choices(band=True)) == 0
     said = capsys.readouterr().out
-    assert said.count("fill band    net ") == 4
+    assert said.count("fill band    BTCUSDT net ") == said.count("fill band    ETHUSDT net ") == 2
+    assert said.count("together     ") == 2
     assert "10 configurations in one pass" in said
     assert "next:        python -m mmcore report" in said
 
@@ -174,6 +175,14 @@ def test_a_loss_limit_ends_a_pass_only_when_all_have_met_theirs(
     assert alone["market_s"] < 40
     assert backtest([loads(text, "free.toml")], Choices(json=True, band=False)) == 0
     assert second["journal_hash"] == facts(capsys)["journal_hash"]
+
+
+def test_a_band_without_width_is_one_line_that_says_why() -> None:
+    same = [Outcome(model, -5, -5, 0, 1, 0.0) for model in BAND]
+    (line,) = band_lines(same, "USDT", "BTCUSDT")
+    assert line.startswith("fill band    BTCUSDT net ") and "no fill hung on the queue" in line
+    wide = band_lines([same[0], Outcome(BAND[1], -4, -5, 0, 12, 0.0)], "USDT")
+    assert " 1 fill, " in wide[1] and " 12 fills, " in wide[2]
 
 
 def test_an_interval_is_from_least_to_most() -> None:

@@ -205,7 +205,11 @@ def test_side_by_side_on_paper_leaves_runs_that_are_compared(tmp_path, capsys):
     configs = [loads(text(tmp_path, spread=s), f"{s}.toml") for s in (1.0, 2.0)]
     forward, back = Choices(json=True, forward=True), Choices(json=True, band=False)
     assert backtest(configs, forward) == 0
-    runs = answer(capsys)["runs"]
+    said = answer(capsys)
+    runs = said["runs"]
+    assert len({each["cause"] for each in runs}) == 1
+    places = " ".join(each["directory"] for each in runs)
+    assert said["next"] == f"python -m mmcore compare {places}"
     backtest(configs[:1], back)
     assert runs[0]["journal_hash"] == answer(capsys)["runs"][0]["journal_hash"]
     assert all("-forward-" in each["directory"] for each in runs)

@@ -22,7 +22,7 @@ from .errors import DataError, Interrupted, NoDataError
 from .events import LEVEL, Flag, Kind
 from .instrument import Instrument
 from .recording import heads_of
-from .tables import BUY_BIT, EXCH_BIT, LOCAL_BIT, SELL_BIT
+from .tables import BUY_BIT, EXCH_BIT, LOCAL_BIT, ORDER_KINDS, SELL_BIT
 from .tape import TapeFile, TapeSource, TapeWriter, Wanted
 from .venue import Rows
 
@@ -165,19 +165,23 @@ def _writer(part: Path, source: TapeSource, provenance: dict[str, Any]) -> tuple
 # ---- hftbacktest's array ---------------------------------------------------------------------
 
 
-def event_rows(block: Rows, item: Instrument) -> Rows:
+def event_rows(block: Rows, item: Instrument, *, orders: bool = False) -> Rows:
     """A block's depth, trades and clears as rows of hftbacktest's event array, a level each.
 
-    A whole book is a clear of both sides and its levels.  Times are as recorded.
+    A whole book is a clear of both sides and its levels.  Where the market is told order by order,
+    the orders are written, not the depth that follows from them (orders: it is, though none may be
+    in this block).  Times are as recorded.
     """
     heads = heads_of(block)
     head = block[heads]
-    depth = head["kind"] == Kind.DEPTH
+    ordered = head["kind"] >= Kind.ORDER_ADD
+    depth = (head["kind"] == Kind.DEPTH) & (not (orders or ordered.any()))
     inline = depth & (head["n_bids"].astype(int) + head["n_asks"] == 0)
     n_levels = np.where(depth & ~inline, head["n_bids"].astype(np.int64) + head["n_asks"], 0)
     fresh = (head["flags"] & int(Flag.SNAPSHOT | Flag.CONT)) == int(Flag.SNAPSHOT)
     clears = (depth & fresh).astype(np.int64)
     single = np.isin(head["kind"], [Kind.TRADE, Kind.CLEAR]) | (inline & (head["side"] != 0))
+    single |= ordered
     count = clears + n_levels + single
     owner = np.repeat(np.arange(len(head)), count)
     place = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count) - clears[owner]
@@ -192,6 +196,8 @@ def event_rows(block: Rows, item: Instrument) -> Rows:
         [mine["kind"] == Kind.TRADE, mine["kind"] == Kind.CLEAR, fresh[owner]],
         [TRADE, CLEAR, SNAPSHOT], DEPTH,
     )  # fmt: skip
+    for number, kind in ORDER_KINDS.items():
+        code[mine["kind"] == kind] = number
     emptied = place < 0
     code[emptied], side[emptied], tick[emptied], qty[emptied] = CLEAR, 0, 0, 0
     rows = np.zeros(len(owner), EVENT_ARRAY)
@@ -200,6 +206,7 @@ def event_rows(block: Rows, item: Instrument) -> Rows:
     bits += np.where(mine["flags"] & int(Flag.LOCAL), LOCAL_BIT, 0)
     rows["ev"] = (code + bits).astype(np.uint64)
     rows["exch_ts"], rows["local_ts"] = mine["ts_venue_ns"], mine["ts_local_ns"]
+    rows["order_id"] = np.where(ordered[owner], mine["aux"], 0).astype(np.uint64)
     _, decimals, tick_mul, _, _ = item.scale()
     rows["px"], rows["qty"] = tick * tick_mul / 10**decimals, qty / item.qty_per_one
     return rows
@@ -215,16 +222,18 @@ def _array(
             todo="name one with --instrument",
         )  # fmt: skip
     item, raw = source.instruments[0], out.with_name(out.name + ".part")
-    n_rows, n_links = 0, 0
+    n_rows, n_links, orders = 0, 0, False
     try:
         with raw.open("wb") as file:
             while (block := source.next_block()) is not None:
-                rows = event_rows(block, item)
+                heads = block["kind"][heads_of(block)]
+                orders |= bool((heads >= Kind.ORDER_ADD).any())
+                rows = event_rows(block, item, orders=orders)
                 unstamped = rows["exch_ts"] <= 0
                 rows["exch_ts"][unstamped] = rows["local_ts"][unstamped]
                 file.write(rows.tobytes())
                 n_rows += len(rows)
-                n_links += int(np.count_nonzero(block["kind"][heads_of(block)] == Kind.LINK_DOWN))
+                n_links += int(np.count_nonzero(heads == Kind.LINK_DOWN))
                 steps.see(0.7 * source.progress(), n_rows)
         if not n_rows:
             raise DataError("no depth and no trade of this instrument", file=files[0])

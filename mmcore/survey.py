@@ -16,7 +16,7 @@ from .venue import Rows
 
 KIND_END = max(Kind) + 1
 NEVER = np.iinfo(np.int64)
-TOLD_ONCE = {Kind.DEPTH: "the depth", Kind.TRADE: "trades"}
+TOLD_ONCE = {Kind.DEPTH: "the depth", Kind.TRADE: "trades", Kind.ORDER_ADD: "orders"}
 
 
 class Survey:

@@ -350,4 +350,13 @@ def _capped(
     return begins, lengths
 
 
-__all__ = ["BUY_BIT", "EXCH_BIT", "LOCAL_BIT", "SELL_BIT", "ArraySource", "grouped", "read_npz"]
+__all__ = [
+    "BUY_BIT",
+    "EXCH_BIT",
+    "LOCAL_BIT",
+    "ORDER_KINDS",
+    "SELL_BIT",
+    "ArraySource",
+    "grouped",
+    "read_npz",
+]

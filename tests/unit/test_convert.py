@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from made_tapes import read
 
 from mmcore.commands import execute
 from mmcore.convert import EVENT_ARRAY, Step, convert
@@ -109,6 +110,35 @@ def test_an_interrupted_conversion_goes_on(tape, tmp_path, monkeypatch):
     facts = convert([path], out)
     assert facts["rows_of_an_earlier_attempt"] == written
     assert TapeFile(out).rows.tobytes() == many.tobytes()
+
+
+def test_a_market_told_order_by_order_keeps_its_orders(tmp_path):
+    both, buy, sell = EXCH_BIT | LOCAL_BIT, BUY_BIT, SELL_BIT
+    said = [
+        (3 | both, 0, 0.0, 0.0), (10 | both | buy, 7, 99.9, 0.5),
+        (10 | both | sell, 8, 100.1, 0.4), (10 | both | buy, 9, 99.8, 0.3),
+        (12 | both | buy, 9, 99.9, 0.2), (2 | both | sell, 0, 99.9, 0.1),
+        (13 | both | buy, 7, 99.9, 0.1), (11 | both | sell, 8, 100.1, 0.4),
+        (11 | both | buy, 9, 0.0, 0.0),
+    ]  # fmt: skip
+    rows = np.zeros(len(said), EVENT_ARRAY)
+    for name, values in zip(("ev", "order_id", "px", "qty"), zip(*said, strict=True), strict=True):
+        rows[name] = values
+    rows["exch_ts"] = T + np.arange(len(said)) * 1000
+    rows["local_ts"] = rows["exch_ts"] + 500
+    np.savez(tmp_path / "a.npz", data=rows)
+    convert([tmp_path / "a.npz"], tmp_path / "b.mmt", wanted=[BTC])
+    convert([tmp_path / "b.mmt"], tmp_path / "c.npz", to="npz")
+    made = np.load(tmp_path / "c.npz")["data"]
+    assert made["ev"].tolist() == rows["ev"].tolist()
+    assert made["order_id"].tolist() == rows["order_id"].tolist()
+    for source in (tmp_path / "b.mmt", tmp_path / "c.npz"):
+        again = read_rows(source)
+        assert again.tobytes() == read_rows(tmp_path / "a.npz").tobytes()
+
+
+def read_rows(path):
+    return read(TapeSource([path], [BTC]))
 
 
 FULL = """

@@ -101,22 +101,6 @@ def test_symbols_are_those_of_the_instrument_table():
     }
 
 
-def test_paths_may_begin_at_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    path = tmp_path / "c.toml"
-    path.write_text(
-        '[market]\nsource = "tape"\nfiles = ["~/a.mmt", "b.mmt", "~nobody-has-this-name/c.mmt"]\n'
-        f'[run]\ndirectory = "~/runs"\n{SMALLEST}'
-    )
-    loaded = config.load(path)
-    assert loaded.run.directory == str(tmp_path / "home" / "runs")
-    assert loaded.market.files == (
-        str(tmp_path / "home" / "a.mmt"),
-        str(tmp_path / "b.mmt"),
-        str(tmp_path / "~nobody-has-this-name" / "c.mmt"),
-    )
-
-
 # -- faults: place, value, rule, repair -----------------------------------------------------------
 
 LIVE = SMALLEST + 'venue = "bybit-linear"\n'

@@ -1,4 +1,4 @@
-"""Positions of keys: the scanner must follow every form of TOML that tomllib accepts."""
+"""Where keys stand, by a scanner that follows every form of TOML; and where paths lead."""
 
 import tomllib
 
@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmcore.config import load
 from mmcore.places import places
 
 DOCUMENT = """\
@@ -99,3 +100,19 @@ def test_generated_documents_are_followed(blocks, windows):
         assert place.column <= len(line) + 1
         if place.text and isinstance(path[-1], str):
             assert str(path[-1])[0] in line[place.column - 1 :]
+
+
+def test_paths_may_begin_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    path = tmp_path / "c.toml"
+    path.write_text(
+        '[market]\nsource = "tape"\nfiles = ["~/a.mmt", "b.mmt", "~nobody-has-this-name/c.mmt"]\n'
+        '[run]\ndirectory = "~/runs"\n[[instrument]]\nsymbol = "BTCUSDT"\n'
+    )
+    loaded = load(path)
+    assert loaded.run.directory == str(tmp_path / "home" / "runs")
+    assert loaded.market.files == (
+        str(tmp_path / "home" / "a.mmt"),
+        str(tmp_path / "b.mmt"),
+        str(tmp_path / "~nobody-has-this-name" / "c.mmt"),
+    )

@@ -337,7 +337,10 @@ def report_command(
     if as_json:
         click.echo(json.dumps({**report.facts, "written": written}, ensure_ascii=False))
         return
-    for line in [*report.facts["sentences"], *(f"written: {path}" for path in written)]:
+    from .words import exposures
+
+    said = [*report.facts["sentences"], *exposures(report.facts)]
+    for line in [*said, *(f"written: {path}" for path in written)]:
         click.echo(line)
 
 

@@ -406,4 +406,7 @@ def _next_step(ending: "Ending", config: "Config", options: _Options, directory:
         return f"{check} says in words what it means"
     if ending.exit_code == ExitCode.INTERRUPTED:
         return f"{again} starts anew, in a directory of its own"
-    return f"mend what the line `ended` names, then {again}"
+    mend = f"mend what the line `ended` names, then {again}"
+    if ending.exit_code == ExitCode.SAFETY and report:
+        return f"{report} says what led to it; {mend}"
+    return mend

@@ -17,6 +17,15 @@ def sentences(facts: Mapping[str, Any]) -> list[str]:
     return [_outcome(facts), _origin(facts), _fills(facts)]
 
 
+def exposures(facts: Mapping[str, Any]) -> list[str]:
+    """A line for each instrument with fills: what latency and queue model decide."""
+    return [
+        f"{each['name']}: {exposure_words(facts['exposure'], each['exposure'], each['currency'])}"
+        for each in facts["instruments"]
+        if each["exposure"] and each["fills"]["count"]
+    ]
+
+
 def exposure_words(exposure: Mapping[str, Any], told: Mapping[str, Any], currency: str) -> str:
     """What latency and queue model decide, of one trader: its own model first, then all cases."""
     cases = told["cases"]

@@ -216,3 +216,18 @@ def test_the_last_line_of_a_run_is_the_command_that_reports_it(command, tmp_path
     config.write_text(kept, encoding="utf-8")
     assert execute(arguments[:-2]) == 0
     assert f"next:        python -m mmcore check {config} says" in capsys.readouterr().out
+
+
+def test_a_run_that_lost_too_much_is_traded_again_until_it_was_stopped(tmp_path, capsys):
+    config = tmp_path / "my.toml"
+    text = CONFIG.format(folder=(tmp_path / "runs").as_posix())
+    one = text[: text.rindex("[[instrument]]")] + "[instrument.limits]\nmax_loss = 1.0\n"
+    config.write_text(one, encoding="utf-8")
+    assert execute(["run", str(config), "--seconds", "600"]) == 5
+    said = " ".join(capsys.readouterr().out.split())
+    place = Path(shlex.split(said[said.index("next: python -m mmcore report ") :])[5])
+    assert "says what led to it" in said
+    facts = facts_of(capsys, place)
+    assert facts["exposure"]["same"]
+    (killed,) = facts["instruments"][0]["market"]["stretches"]["by_state"]
+    assert killed["state"] == "killed" and facts["run"]["exit_code"] == 5

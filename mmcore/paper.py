@@ -157,6 +157,10 @@ class PaperDesk(TradingDesk):
             self.stopped_ns = self.end_ns if self.over else self.now_ns + 1
             while self._loop.run(EVENTS_MAX, self.stopped_ns):
                 self._log()
+            # In a pass the last event may be an answer to another configuration: time goes on from
+            # the stop, so that each leaves the records that it leaves alone.
+            rest_ns = max(self.stopped_ns - self._loop.now_ns, 0)
+            self._loop.idle(rest_ns, rest_ns + 1)
         self._log()
         self.now_ns = self._loop.now_ns
         super().stop()

@@ -49,14 +49,15 @@ class Replay:
     clock: "two", or "local" to let the venue see every row when we do.  snapshot: EVENT rows that
     both books hold before the first row.  fills_max: fills kept.  Orders at once: the venue's
     ``n_slots``.
-    ValueError for an unknown clock and for a last message that is cut off.
+    TypeError for rows of another dtype; ValueError for an unknown clock and for a last message that
+    is cut off.
 
     Two clocks: a row reaches the venue at its venue time and us at its local time; requests and
     answers travel with these latencies, first in, first out.  Within one instant: local data,
     local answers, venue data, requests at the venue.
 
-    ``elapse`` and ``wait_feed`` raise ValueError where the tape runs backwards in one of its
-    clocks, and OverflowError where a fixed capacity ran out.
+    ``elapse`` and ``wait_feed`` raise ValueError for a negative duration and where the tape runs
+    backwards in one of its clocks, and OverflowError where a fixed capacity ran out.
     """
 
     venue: Venue
@@ -87,7 +88,8 @@ class Replay:
     def submit(self, order_id: int, side: int, tick: int, qty: int, tif: int = 0) -> int:
         """Send a new limit order; ``side`` +1 buys, ``qty`` in units, ``tif`` a TimeInForce.
 
-        OK, ID_EXISTS or BAD_REQUEST; OverflowError when all slots are in use.
+        OK, ID_EXISTS or BAD_REQUEST; OverflowError when all slots are in use.  TypeError for a tick
+        or quantity that is no whole number: a price is ``price / tick size`` ticks, rounded by you.
         """
 
     def modify(self, order_id: int, tick: int, qty: int) -> int:

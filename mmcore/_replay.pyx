@@ -4,6 +4,7 @@ How time passes is in :mod:`mmcore._playback`, whose functions compiled strategi
 """
 
 from enum import IntEnum
+from operator import index
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from libc.string cimport memcpy, memset
 
 from ._book cimport Book
 from ._channel cimport Channels, Latency
+from ._depth cimport event_rows
 from ._playback cimport *
 from ._types cimport INVERSE, TIF_GTX, Event, Spec
 from ._venue cimport Venue
@@ -69,7 +71,8 @@ cdef class Replay:
     rows: EVENT[n], whole messages; kept by reference.  venue: not used before.  clock: "two", or
     "local" to let the venue see every row when we do.  snapshot: EVENT rows that both books hold
     before the first row.  fills_max: fills kept.  n_slots orders at once: the venue's.
-    ValueError for an unknown clock and for a last message that is cut off.
+    TypeError for rows of another dtype; ValueError for an unknown clock and for a last message that
+    is cut off.
 
     ``elapse`` and ``wait_feed`` return an Outcome: OK, FEED, RESPONSE or END; they raise
     ValueError where the tape runs backwards and OverflowError where a fixed capacity ran out.
@@ -99,7 +102,7 @@ cdef class Replay:
         cdef CReplay* r = &self.c
         if clock not in ("two", "local"):
             raise ValueError(f"clock {clock!r}: expected 'two' or 'local'")
-        self.rows = np.ascontiguousarray(rows, EVENT)
+        self.rows = _events(rows)
         self.venue = venue
         self.latency = latency
         self.book = Book(venue.book.spec)
@@ -111,7 +114,7 @@ cdef class Replay:
         r.entry = &self.channels.entry
         r.response = &self.channels.response
         if snapshot is not None and len(snapshot):
-            before = np.ascontiguousarray(snapshot, EVENT)
+            before = _events(snapshot)
             _bind(r, before)
             replay_preload(r, r.rows, r.n_rows)
         r.n_rows = 0
@@ -128,6 +131,7 @@ cdef class Replay:
     def elapse(self, int64_t duration_ns):
         """Let ``duration_ns`` pass, events at its last instant included."""
         cdef int outcome
+        _duration(duration_ns)
         with nogil:
             outcome = replay_elapse(&self.c, duration_ns)
         return _checked(&self.c, outcome)
@@ -135,17 +139,21 @@ cdef class Replay:
     def wait_feed(self, int64_t timeout_ns):
         """Until the next local data row or answer, ``timeout_ns`` at most."""
         cdef int outcome
+        _duration(timeout_ns)
         with nogil:
             outcome = replay_wait(&self.c, timeout_ns)
         return _checked(&self.c, outcome)
 
-    def submit(self, int64_t order_id, int side, int64_t tick, int64_t qty, int tif=TIF_GTX):
+    def submit(self, int64_t order_id, int side, tick, qty, int tif=TIF_GTX):
         """Send a new limit order: ``side`` +1 buys, ``qty`` in units.  Returns an Outcome."""
-        return _checked(&self.c, replay_submit(&self.c, order_id, side, tick, qty, tif))
+        # index(): a price with decimals would be cut to ticks in silence.
+        return _checked(
+            &self.c, replay_submit(&self.c, order_id, side, index(tick), index(qty), tif)
+        )
 
-    def modify(self, int64_t order_id, int64_t tick, int64_t qty):
+    def modify(self, int64_t order_id, tick, qty):
         """Ask for another price and remaining quantity.  Returns an Outcome."""
-        return _checked(&self.c, replay_modify(&self.c, order_id, tick, qty))
+        return _checked(&self.c, replay_modify(&self.c, order_id, index(tick), index(qty)))
 
     def cancel(self, int64_t order_id):
         """Ask for a cancel.  Returns an Outcome."""
@@ -264,8 +272,27 @@ cdef int _checked(const CReplay* r, int outcome) except -1:
 
 
 cdef int _bind(CReplay* r, rows) except -1:
-    # The rows and a check that the last message is whole.
+    # A tape is played without asking where a message ends; so it is asked here.
     cdef const unsigned char[::1] view = rows.view("u1")
+    cdef int64_t row = 0
     r.rows = <const Event*>&view[0]
     r.n_rows = len(rows)
+    while row < r.n_rows:
+        row += event_rows(&r.rows[row])
+    if row > r.n_rows:
+        r.n_rows = 0
+        raise ValueError("the last message is cut off: expected rows of whole messages")
     return 0
+
+
+def _events(rows):
+    # What is no EVENT array would be turned into one, field by field, and be nonsense.
+    if getattr(rows, "dtype", None) != EVENT:
+        raise TypeError(f"rows: {type(rows).__name__} is no array of mmcore.events.EVENT rows")
+    return np.ascontiguousarray(rows)
+
+
+cdef int64_t _duration(int64_t ns) except -1:
+    if ns < 0:
+        raise ValueError(f"{ns} ns: time does not go backwards")
+    return ns

@@ -7,6 +7,8 @@ up to there, not written.  Nothing is held in memory but a block of rows.
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Sequence
@@ -91,12 +93,15 @@ def convert(
         )  # fmt: skip
     with closing(TapeSource(files, wanted)) as source:
         steps = _Steps(told, clock)
+        signals = _Signals()
         try:
-            write = {"mmt": _tape, "npz": _array}[to]
-            facts = write(source, files, out, steps)
+            with signals:
+                write = {"mmt": _tape, "npz": _array}[to]
+                facts = write(source, files, out, steps)
         except KeyboardInterrupt:
             done, todo = AFTER[to]
-            raise Interrupted("stopped by Ctrl-C", where=str(out), done=done, todo=todo) from None
+            what = f"stopped by {signals.name}"
+            raise Interrupted(what, where=str(out), done=done, todo=todo) from None
         except OSError as error:
             done, todo = AFTER[to]
             raise DataError(
@@ -111,6 +116,30 @@ def convert(
             "damaged_records": source.problem_count,
             "damage": [str(problem) for problem in source.problems[:10]],
         }
+
+
+class _Signals:
+    """Ctrl-C and SIGTERM are a KeyboardInterrupt while this is entered, in the main thread.
+
+    The command line ends at once on them, as nothing is under way; here files are.
+    """
+
+    def __init__(self) -> None:
+        self.name = "Ctrl-C"
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._interrupt)
+
+    def __exit__(self, *_: object) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def _interrupt(self, number: int, _frame: object) -> None:
+        self.name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        raise KeyboardInterrupt
 
 
 # ---- a tape of mmcore ------------------------------------------------------------------------

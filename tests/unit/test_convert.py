@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -173,6 +175,37 @@ def test_a_disk_that_is_full_ends_it_in_order_and_it_goes_on_later(tape, tmp_pat
     assert facts.get("rows_of_an_earlier_attempt", 1) > 0
     if name == "out.mmt":
         assert TapeFile(out).rows.tobytes() == prints(9_000).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "says"),
+    [
+        (signal.SIGINT, "out.mmt", "stopped by Ctrl-C; what was written is kept in its .part; the"),
+        (signal.SIGTERM, "out.npz", "stopped by SIGTERM; nothing of it is kept; the same command"),
+    ],
+)
+def test_a_signal_ends_the_command_in_order(tmp_path, number, name, says):
+    path, out = tmp_path / "t.csv", tmp_path / name
+    row = "binance-futures,BTCUSDT,{0},{0},{1},buy,36000.1,0.2\n"
+    path.write_text(
+        "exchange,symbol,timestamp,local_timestamp,id,side,price,amount\n"
+        + "".join(row.format(T // 1000 + i, i) for i in range(1, 300_000))
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mmcore", "tape", "convert", str(path), str(out)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    part = out.with_name(f"{name}.part")
+    until = time.monotonic() + 20
+    while not (part.exists() and part.stat().st_size > 100_000) and time.monotonic() < until:
+        time.sleep(0.002)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130, errors
+    assert f"error: {out}: {says}" in errors
+    assert part.exists() == (name == "out.mmt") and not out.exists()
+    assert len(list(tmp_path.iterdir())) == 1 + part.exists()
 
 
 def test_a_part_made_of_other_files_is_not_gone_on_with(tape, tmp_path, monkeypatch):

@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from math import ceil
+from pathlib import Path
 from shlex import quote
 from typing import Any, NamedTuple
 
 from ._quoter import Quoter
 from ._quotes import GridStrategy
+from .box import script
 from .errors import ConfigError, ExitCode
 from .events import ContractKind
 from .instrument import Instrument
@@ -121,12 +123,13 @@ def _order_line(order: Order) -> str:
 def check(config: Config) -> Report:
     """Look at the market, lay out every ladder, and judge it.
 
-    Raises ConfigError for an instrument nothing is known of, DataError for a tape that cannot be
-    read.
+    Raises ConfigError for an instrument nothing is known of and for a fault script with mistakes,
+    DataError for a tape that cannot be read.
     """
     flag = " --live" if config.mode == "live" and config.environment == "testnet" else ""
     report = Report(config.path, flag)
     report.findings += _place(config)
+    report.findings += _directory(config)
     source = source_of(config, seconds=SECONDS)
     with closing(source):
         samples = look(source, SECONDS)
@@ -161,6 +164,9 @@ def _place(config: Config) -> Iterator[Finding]:
     elif where == "loopback":
         text = "orders go to the exchange in the box, which the run starts and stops; no keys"
         yield Finding("ok", about, text)
+        if config.live.faults is not None:
+            count = plural(len(script.load(config.live.faults)), "fault")
+            yield Finding("ok", about, f"{count} in {config.live.faults}")
         yield _switch(config)
     else:
         yield Finding("note", about, f"orders go to the {where}: run it with --live")
@@ -189,6 +195,16 @@ def _switch(config: Config) -> Finding:
     if config.environment != "loopback" and venues & {"bybit-linear", "bybit-spot"}:
         gaps.append("Bybit has it for institutional accounts only")
     return Finding("note" if gaps else "ok", "venue", "; ".join([text, *gaps]))
+
+
+def _directory(config: Config) -> Iterator[Finding]:
+    """Whether the folder of the run can be made; nothing is written."""
+    root = Path(config.run.directory)
+    there = next(path for path in (root, *root.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        what = "cannot be written" if there.is_dir() else "is no folder"
+        text = f"run.directory = {config.run.directory}: {there} {what}"
+        yield Finding("fault", "run", text, "name another one with `directory` under [run]")
 
 
 Statement = tuple[str, str, str]

@@ -373,7 +373,7 @@ def _value(field: Field, kind: Any, raw: Any, path: Path, faults: FaultList) -> 
             return raw
         many = field.name == "symbol" and isinstance(raw, list)
         repair = "an [[instrument]] table for each symbol" if many else _repair(field)
-        faults.add(path, f"text in quotes: {field.key.unit}, not empty", repair)
+        faults.add(path, f"text in quotes: {field.key.unit}, not empty, printable", repair)
         return None
     return _number(field, kind, raw, path, faults)
 

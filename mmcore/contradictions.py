@@ -28,7 +28,8 @@ DEPTHS_MAX = 8  # depths that the signals keep
 BPS = 10_000.0
 MONEY_MAX = 9e10  # quote currency, of which 64 bits count 1e-8
 DEAD_MAN_LEAST_S = 10
-LOOPBACK_PLACE = re.compile(r"(?:127\.0\.0\.1|localhost):\d{1,5}")
+LOOPBACK_PLACE = re.compile(r"(?:127\.0\.0\.1|localhost):(\d{1,5})")
+PORTS = 65_536
 
 LIVE_REFUSED = (
     "main-net orders are refused by this version: its work on order truth and safety (durable "
@@ -178,7 +179,9 @@ def _box(config: Config) -> Iterator[Contradiction]:
             "remove box",
             (("live", "environment"),),
         )
-    elif not LOOPBACK_PLACE.fullmatch(config.live.box or ""):
+    elif (found := LOOPBACK_PLACE.fullmatch(config.live.box or "")) is None or not (
+        0 < int(found[1]) < PORTS
+    ):
         yield Contradiction(
             place,
             "the address that `python -m mmcore venue` printed, on this machine",

@@ -137,7 +137,8 @@ def dotted(path: Path) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            name = part if re.fullmatch(r"[\w-]+", part) else repr(part[:FOUND_MAX])
+            short = part if len(part) <= FOUND_MAX else f"{part[:FOUND_MAX]}..."
+            name = short if re.fullmatch(r"[\w-]+(\.\.\.)?", short) else repr(short)
             text += f".{name}" if text else name
     return text
 

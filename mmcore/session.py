@@ -77,6 +77,10 @@ def run_config(
         from .connect import keys_for
 
         keys = keys_for(config, os.environ, live=live)
+    if config.live.faults is not None:
+        from .box import script
+
+        script.load(config.live.faults)  # its mistakes are told here, not by the box's process
     if not json:
         print(f"mmcore {title}: {_opening(config)}", flush=True)
     return _on_loop(_session, config, options, keys)

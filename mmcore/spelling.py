@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 
+PART = 4  # letters: a shorter part says nothing
+
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known name most like ``word``, or "" where none is near.
 
     Case, and everything but letters and digits, is left out of the comparison: "BTC-USDT" is
     "BTCUSDT".  Otherwise up to two slips (a letter wrong, missing, added, or two swapped) are
-    forgiven, more in long words, and a word that is a part of just one name stands for it.
+    forgiven, more in long words, and a word that is a part of just one name, or has just one as a
+    part, stands for it.
     """
     names = list(known)
     plain = _plain(word)
@@ -23,8 +26,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
     )
     if ranked:
         return names[ranked[0][2]]
-    parts = [name for name in names if len(plain) >= 4 and plain in _plain(name)]
-    return parts[0] if len(parts) == 1 else ""
+    for parts in (
+        [name for name in names if len(plain) >= PART and plain in _plain(name)],
+        [name for name in names if len(_plain(name)) >= PART and _plain(name) in plain],
+    ):
+        if parts:
+            return parts[0] if len(parts) == 1 else ""
+    return ""
 
 
 def beginning(word: str, known: Iterable[str]) -> list[str]:

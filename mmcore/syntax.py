@@ -56,6 +56,9 @@ def syntax_fault(file: str, text: str, error: Exception) -> Fault:
         what = f"[{'.'.join(_NAME.findall(twice[1]))}] stands twice"
         repair = _REPAIRS["Cannot declare"]
         return Fault(file, line, column, "", found, f"valid TOML: {what}", repair)
+    if what.startswith("Cannot overwrite") and written.startswith("[["):
+        rule = f"valid TOML: {written.strip('[]')} is a single table already"
+        return Fault(file, line, column, "", found, rule, f"write {written} wherever it stands")
     rule = "valid TOML: " + (what[:1].lower() + what[1:] if what else type(error).__name__)
     return Fault(file, line, column, "", found, rule, _repair(text, written, name, what))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
@@ -16,6 +15,7 @@ from mmcore.faults import Fault as Mistake
 from mmcore.faults import FaultList, report
 from mmcore.places import places
 from mmcore.spelling import nearest
+from mmcore.syntax import syntax_fault
 
 from .faults import Do, Fault, nameless, wrong
 
@@ -65,7 +65,7 @@ def loads(text: str, file: str = "fault script") -> tuple[Fault, ...]:
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _refusal(file, [_syntax(file, error)]) from None
+        raise _refusal(file, [syntax_fault(file, text, error)]) from None
     mistakes = FaultList(file, places(text))
     for name in data:
         if name != "fault":
@@ -123,13 +123,6 @@ def _check(name: str, value: Any, path: tuple[str | int, ...], mistakes: FaultLi
         )
     elif not fits:
         mistakes.add(path, rule, f"write {name} = {example}")
-
-
-def _syntax(file: str, error: Exception) -> Mistake:
-    place = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
-    line, column = (int(place[1]), int(place[2])) if place else (1, 1)
-    what = re.sub(r" \(at .*\)$", "", str(error).splitlines()[0]) if str(error) else "nested"
-    return Mistake(file, line, column, "", "(syntax)", f"TOML: {what}", "repair this line")
 
 
 def _refusal(file: str, mistakes: list[Mistake]) -> ConfigError:

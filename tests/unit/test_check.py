@@ -7,6 +7,7 @@ import pytest
 from mmcore import config
 from mmcore.check import check
 from mmcore.commands import execute
+from mmcore.errors import ConfigError
 from mmcore.symbols import SYMBOLS
 from mmcore.template import text_for
 
@@ -193,3 +194,23 @@ def test_the_file_at_the_root_is_the_template(root):
     if not path.is_file():
         pytest.skip("only the tests are here")
     assert path.read_text("utf-8") == text_for()
+
+
+def test_a_folder_that_cannot_be_made_is_a_fault(tmp_path):
+    (tmp_path / "file").write_text("")
+    for name, ok in (("new/runs", True), ("file", False), ("file/runs", False)):
+        report = report_of(f'run = {{ directory = "{(tmp_path / name).as_posix()}" }}\n{SMALL}')
+        assert (report.exit_code == 0) == ok
+        assert any("is no folder" in fault for fault in texts(report, "fault")) != ok
+
+
+def test_a_fault_script_is_read(tmp_path):
+    live = 'mode = "live"\n[live]\nenvironment = "loopback"\nfaults = "{}"\n'
+    trade = '[[instrument]]\nvenue = "bybit-linear"\nsymbol = "BTCUSDT"\n'
+    path = tmp_path / "faults.toml"
+    path.write_text('[[fault]]\ndo = "drop"\nwhere = "stream:depth"\n')
+    report = report_of(live.format(path.as_posix()) + trade)
+    assert any("1 fault in" in ok for ok in texts(report, "ok"))
+    path.write_text('[[fault]]\ndo = "dorp"\nwhere = "stream:depth"\n')
+    with pytest.raises(ConfigError, match=r"faults\.toml:2:1: fault\[0\]\.do"):
+        report_of(live.format(path.as_posix()) + trade)

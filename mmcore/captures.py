@@ -93,9 +93,13 @@ def _look(path: Path, text: Text) -> Capture:
     if text.size == 0:
         raise NoDataError("the file is empty", file=path, todo="record or fetch it again")
     chunk = text.next_chunk()
+    if any(name.endswith(".npy") for name in text.members):
+        return Capture(path, "npz")
+    if text.packed and chunk.startswith((TAPE_MAGIC, ARRAY_MAGIC, PARQUET_MAGIC)):
+        raise _in_a_package(path, chunk)
     if chunk.startswith(TAPE_MAGIC):
         return Capture(path, "tape")
-    if chunk.startswith(ARRAY_MAGIC) or any(name.endswith(".npy") for name in text.members):
+    if chunk.startswith(ARRAY_MAGIC):
         return Capture(path, "npz")
     if not text.fault and text.is_archive and len(text.members) != 1:
         raise _several(path, text.members)
@@ -121,6 +125,15 @@ def _look(path: Path, text: Text) -> Capture:
         line=1,
         todo="raw lines start with a receive time of 19, 16 or 13 digits and a blank",
     )
+
+
+def _in_a_package(path: Path, chunk: bytes) -> DataError:
+    kinds = {TAPE_MAGIC: "tape of mmcore", ARRAY_MAGIC: "bare array", PARQUET_MAGIC: "Parquet file"}
+    what = next(kind for magic, kind in kinds.items() if chunk.startswith(magic))
+    return DataError(
+        f"a {what} that is packed, and such a file is read in place", file=path,
+        todo="unpack it, and name what comes out",
+    )  # fmt: skip
 
 
 def _several(path: Path, members: Sequence[str]) -> DataError:

@@ -141,6 +141,11 @@ class Text:
         self._packed = b""
 
     @property
+    def packed(self) -> bool:
+        """Whether what is read is not what stands in the file."""
+        return self._packing is not None or self._member is not None
+
+    @property
     def read_bytes(self) -> int:
         """Bytes of the file read so far."""
         return self._file.tell()

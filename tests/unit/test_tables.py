@@ -249,6 +249,22 @@ def test_a_packed_csv_file_gives_the_same_rows_and_tells_where_it_is_cut(file):
     assert not source.problem_count
 
 
+@pytest.mark.parametrize(
+    ("inside", "what"),
+    [
+        (b"mmcore tape\n{}", "a tape of mmcore that is packed"),
+        (b"\x93NUMPY\x01", "a bare array that is packed"),
+        (b"PAR1" + bytes(40), "a Parquet file that is packed"),
+    ],
+)
+def test_what_is_read_in_place_cannot_be_packed(tmp_path, file, inside, what):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("inside", inside)
+    for path in (file(gzip.compress(inside), "x.gz"), tmp_path / "x.zip"):
+        with pytest.raises(DataError, match=f"{what}, .*; unpack it"):
+            TapeSource([path], [BTC])
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])
 def test_text_that_was_packed_very_well_is_unpacked_in_pieces(file, pack):
     whole = [b"7" * 3_000_000, b"", bytes(range(256)) * 40, b"x" * (1 << 20), b"y"]

@@ -491,7 +491,18 @@ def _inventory(ladder: Ladder) -> Iterator[Statement]:
 
 
 def _limits(ladder: Ladder) -> Iterator[Statement]:
-    limits = ladder.item.limits
+    limits, instrument = ladder.item.limits, ladder.instrument
+    money = instrument.base if instrument.kind == ContractKind.INVERSE else instrument.quote
+    stops = [
+        f"{words} {limit:g} {money}"
+        for words, limit in (
+            ("a loss of", limits.max_loss),
+            ("a fall from its high of", limits.max_drawdown),
+        )
+        if limit is not None
+    ]
+    if stops:
+        yield "ok", f"it stops for good (exit code 5) at {' or '.join(stops)}", ""
     worth = ladder.side_worth("bid") + ladder.side_worth("ask")
     if limits.max_open_notional is not None and limits.max_open_notional < worth:
         yield (

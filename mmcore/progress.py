@@ -266,7 +266,7 @@ def venue_text(venue: VenueView) -> str:
     """A venue in a few words: its links, its budget, what it does not know."""
     links = f"links {venue.links_up} of {venue.links} up"
     down = f" ({venue.down})" if venue.down else ""
-    unknown = f", {venue.n_unknown} orders unknown" if venue.n_unknown else ""
+    unknown = f", {plural(venue.n_unknown, 'order')} unknown" if venue.n_unknown else ""
     offset = f", clock {venue.clock_offset_ms:+.1f}ms" if venue.clock_offset_ms else ""
     return f"{venue.name}: {links}{down}, budget {venue.budget_left:.0%}{unknown}{offset}"
 
@@ -306,7 +306,7 @@ def _wrapped(label: str, parts: Sequence[str]) -> list[str]:
     lines = [f"{label:<{LABEL_WIDTH}}"]
     for i, part in enumerate(parts):
         text = part if i == len(parts) - 1 else f"{part},"
-        if len(lines[-1]) + 1 + len(text) > WIDTH:
+        if i and len(lines[-1]) + 1 + len(text) > WIDTH:
             lines.append(" " * LABEL_WIDTH)
         lines[-1] += f" {text}"
     return lines

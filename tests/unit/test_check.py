@@ -51,6 +51,12 @@ def test_distances_are_those_of_the_ladder():
     assert all(order.spreads > 1 for order in orders)
 
 
+def test_what_may_be_lost_is_said():
+    text = report_of(SMALL + "[instrument.limits]\nmax_loss = 200\nmax_drawdown = 90\n").text()
+    assert "at a loss of 200 USDT or a fall from its high of 90 USDT" in text
+    assert "stops for good" not in report_of(SMALL).text()
+
+
 def test_requests_are_not_promised_away():
     """Twenty seconds without a move of the price do not mean a run without requests."""
     text = report_of(SMALL).text()

@@ -184,6 +184,19 @@ def test_a_long_outcome_breaks_between_two_figures(name: str, currency: str) -> 
     assert lines[-1].endswith(f"{pnl_parts(view)[2]} {currency}")
 
 
+def test_a_label_does_not_stand_alone() -> None:
+    long = f"binance-usdm loopback: not compared with the venue ({'why ' * 20})"
+    lines = summary_lines(summary(verified=(long,)))
+    assert f"verified     {long}" in lines
+
+
+def test_traders_are_summed_by_currency() -> None:
+    two = (trader(gross=3 * 10**8, fees=10**8, n_fills=2), trader(gross=-(10**8), n_fills=1))
+    lines = "\n".join(summary_lines(summary(snapshot=snapshot(traders=two))))
+    assert "together     3 fills, net +" in lines
+    assert "together" not in "\n".join(summary_lines(summary()))
+
+
 def test_orders_that_may_remain_are_not_hidden() -> None:
     assert "2 NOT confirmed" in "\n".join(summary_lines(summary(remaining=2)))
 

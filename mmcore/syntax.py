@@ -23,7 +23,6 @@ _REPAIRS = {
     "Illegal character": "close the quote, or remove the unprintable character",
     "Unclosed array": "close the bracket",
     "Unclosed inline table": "close the brace on the same line",
-    "Invalid initial character": "a table in braces stays on one line, without a comma at its end",
     "Expected newline": "one key = value on a line; nothing but a comment behind it",
     "Expected ']'": "close the bracket",
     "Exceeds the limit": "write a shorter number",
@@ -50,7 +49,9 @@ def syntax_fault(file: str, text: str, error: Exception) -> Fault:
     lines = text.split("\n")
     written = lines[line - 1].strip() if line <= len(lines) else ""
     name = re.split(r"[=:]", written, maxsplit=1)[0].strip()
-    found = f"{name} = (hidden)" if is_secret(name) else _shown(written)
+    found = _shown(written)
+    if is_secret(written):
+        found = f"{name} = (hidden)" if is_secret(name) else "(hidden)"
     twice = re.match(r"Cannot declare \((.*)\) twice", what)
     if twice:
         what = f"[{'.'.join(_NAME.findall(twice[1]))}] stands twice"
@@ -60,15 +61,17 @@ def syntax_fault(file: str, text: str, error: Exception) -> Fault:
         rule = f"valid TOML: {written.strip('[]')} is a single table already"
         return Fault(file, line, column, "", found, rule, f"write {written} wherever it stands")
     rule = "valid TOML: " + (what[:1].lower() + what[1:] if what else type(error).__name__)
-    return Fault(file, line, column, "", found, rule, _repair(text, written, name, what))
+    return Fault(file, line, column, "", found, rule, _repair(text, written, what))
 
 
-def _repair(text: str, written: str, name: str, what: str) -> str:
+def _repair(text: str, written: str, what: str) -> str:
     if text.lstrip().startswith("{") and _is_json(text):
         return "this is JSON; `python -m mmcore init` writes a configuration, in TOML"
-    meant = "" if is_secret(name) else _meant(written)
+    meant = "" if is_secret(written) else _meant(written)
     if meant:
         return masked(meant)
+    if what.startswith("Invalid initial character") and "{" in written:
+        return "a table in braces stays on one line, without a comma at its end"
     if not written.isascii() and what.startswith("Expected '='"):
         return "write key = value; a key has letters a to z, digits, _ and -"
     for start, repair in _REPAIRS.items():
@@ -84,7 +87,7 @@ def _shown(line: str) -> str:
 def _is_json(text: str) -> bool:
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

@@ -65,6 +65,8 @@ SYNTAX = [
     (SMALLEST + "[run]\n[run]", 4, "keep one of the two"),
     ("[instrument]\n" + SMALLEST, 2, "write [[instrument]] wherever it stands"),
     ('{"instrument": [{"symbol": "BTCUSDT"}]}', 1, "this is JSON"),
+    ("{" * 5000, 1, "one key"),
+    ("[!]", 1, "one key"),
     ('files = ["a",\n"b"\n[run]\n', 1, "close the bracket"),
     (SMALLEST + 'x = "open', 3, "quote"),
     (SMALLEST + "x = [1,\n2\n", 3, "bracket"),

@@ -135,7 +135,7 @@ async def _session(
         try:
             debug = choices.level <= logging.DEBUG
             run = Run(desk, display, books.first, speed=config.market.speed, debug=debug)
-            output.gone = lambda: run.end("the reader of its output has gone")
+            output.gone = run.end
             ending = await run.until_end()
             results = books.conclude(run, ending, choices.require_fills)
             if choices.json:

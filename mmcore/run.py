@@ -4,9 +4,9 @@ The compiled loop works in chunks of about 50 ms of wall time; between two chunk
 engine go to the journal, the display may draw, and a signal is heard.  Market time is held to
 ``speed`` market seconds per second of wall time (0: as fast as possible).
 
-The first Ctrl-C (or SIGTERM) says so at once, stops every trader through the engine, waits for the
-venue's answer to each cancel and verifies that it holds no order of ours.  A second one leaves at
-once and names what may remain.
+The first Ctrl-C (or SIGTERM, or the end of the terminal) says so at once, stops every trader
+through the engine, waits for the venue's answer to each cancel and verifies that it holds no order
+of ours.  A second one leaves at once and names what may remain.
 """
 
 import asyncio
@@ -33,7 +33,10 @@ CHUNK_S = 0.05  # of wall time in the compiled loop, between two looks at the wo
 EVENTS_FIRST = 2_000
 EVENTS_MIN, EVENTS_MAX = 16, 1 << 20
 SOFT = (ExitCode.OK, ExitCode.DATA, ExitCode.INTERRUPTED)  # endings that a fault outweighs
+HANGUP = "SIGHUP, the terminal has gone"
 SIGNALS: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    SIGNALS[signal.SIGHUP] = HANGUP
 SETTLES_MAX = 1200  # a minute of market time for the last answers
 SETTLE_S = 0.01  # between two looks at a real venue's answers, after the stop
 SHOW_S = 0.2  # between two snapshots; displays thin them out further
@@ -206,8 +209,13 @@ class Run:
         self._end(code, cause)
 
     def interrupt(self, name: str) -> None:
-        """A signal: the first ends the run in order, the second at once."""
+        """A signal: the first ends the run in order, the second at once.
+
+        A terminal that goes may say so more than once: that is no wish to hurry.
+        """
         if self._signal:
+            if name == HANGUP:
+                return
             self._leave()
         self._signal = name
         self._display.notice("info", f"{name}: cancelling {self._desk.n_open} own orders")
@@ -398,17 +406,24 @@ class Run:
 
 
 class _Signals:
-    """SIGINT and SIGTERM go to ``handler(name)``, on the loop, while this is entered."""
+    """SIGNALS go to ``handler(name)``, on the loop, while this is entered."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, handler: Callable[[str], None]) -> None:
         self._loop = loop
         self._handler = handler
-        self._before = {number: signal.getsignal(number) for number in SIGNALS}
+        self._hung_up: set[int] = set()
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        # Under nohup the end of the terminal is to be ignored, and is.
+        self._before = {
+            number: action
+            for number, action in before.items()
+            if SIGNALS[number] != HANGUP or action is not signal.SIG_IGN
+        }
 
     def __enter__(self) -> None:
-        for number, name in SIGNALS.items():
+        for number in self._before:
             try:
-                self._loop.add_signal_handler(number, self._handler, name)
+                self._loop.add_signal_handler(number, self._heard, number)
             except NotImplementedError:  # Windows
                 signal.signal(number, self._forward)
 
@@ -416,7 +431,13 @@ class _Signals:
         for number, before in self._before.items():
             with suppress(NotImplementedError):  # Windows
                 self._loop.remove_signal_handler(number)
-            signal.signal(number, before)
+            # One that came may come again, and what is left to be written must not die of it.
+            signal.signal(number, signal.SIG_IGN if number in self._hung_up else before)
+
+    def _heard(self, number: int) -> None:
+        if SIGNALS[number] == HANGUP:
+            self._hung_up.add(number)
+        self._handler(SIGNALS[number])
 
     def _forward(self, number: int, _frame: object) -> None:
-        self._loop.call_soon_threadsafe(self._handler, SIGNALS[number])
+        self._loop.call_soon_threadsafe(self._heard, number)

@@ -8,7 +8,7 @@ wrapped, on a narrower one.
 
 import math
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.live import Live
@@ -48,10 +48,16 @@ LEVEL_STYLES = {"info": "", "warning": "yellow", "error": "bold red"}
 
 
 class Screen:
-    """Draws snapshots on a terminal; a `mmcore.progress.Display`."""
+    """Draws snapshots on a terminal; a `mmcore.progress.Display`.
 
-    def __init__(self, console: Console | None = None) -> None:
+    lost: what to do at the end where the terminal has gone; before, pictures of it are not drawn.
+    """
+
+    def __init__(
+        self, console: Console | None = None, lost: Callable[[OSError], object] = str
+    ) -> None:
         self._console = console or Console()
+        self._lost = lost
         self._notices: Counter[str] = Counter()
         self._recent: deque[tuple[Level, str]] = deque(maxlen=NOTICE_ROWS)
         self._kept: dict[str, Level] = {}  # to be printed again at the end
@@ -86,6 +92,12 @@ class Screen:
         self._kept[text] = level
 
     def close(self, summary: Summary | None) -> None:
+        try:
+            self._leave(summary)
+        except OSError as error:  # what was to be said stands in the run directory
+            self._lost(error)
+
+    def _leave(self, summary: Summary | None) -> None:
         self._live.stop()
         for text, level in self._kept.items():
             self._print(notice_text(level, text), LEVEL_STYLES[level])

@@ -2,8 +2,8 @@
 
 ``seconds`` is market time.  Exit codes: 0 the market, or the time asked for, is over; 2 it could
 not start as configured; 3 no data, or a book that was not in order at the end; 4 a venue refused,
-or cannot be reached; 5 a limit, the disk or a disagreement with the venue stopped it; 130 Ctrl-C or
-SIGTERM.
+or cannot be reached; 5 a limit, the disk or a disagreement with the venue stopped it; 130 Ctrl-C,
+SIGTERM or SIGHUP.
 """
 
 import logging
@@ -130,11 +130,11 @@ async def _session(config: "Config", options: _Options, keys: "dict[str, Keys]")
         handler = logs.open_log(level, directory.log if terminal else None)
         output = Output()
         try:
-            display = _display(options.json, terminal, level, output.write)
+            display = _display(options.json, terminal, level, output)
             run = Run(
                 desk, display, journal, speed=config.market.speed, debug=level <= logging.DEBUG
             )
-            output.gone = lambda: run.end("the reader of its output has gone")
+            output.gone = run.end
             try:
                 ending = await run.until_end()
                 journal.describe({"stopped_ns": desk.stopped_ns, "stopped_row": desk.stopped_row})
@@ -201,33 +201,43 @@ def _directory(config: "Config", title: str) -> "RunDirectory":
 
 
 class Output:
-    """Standard output, line by line; a reader that goes away ends the run in order."""
+    """Standard output; a reader or a terminal that goes away ends the run in order."""
 
     def __init__(self) -> None:
-        self.gone: Callable[[], object] = int  # what to do when the reader has gone
+        self.gone: Callable[[str], object] = len  # what to do then; gets why, a clause
 
     def write(self, line: str) -> None:
+        """One line."""
         try:
             print(line, flush=True)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            self.gone()
+        except OSError as error:
+            self.lost(error)
+
+    def lost(self, error: OSError) -> None:
+        """It cannot be written any more: what follows goes nowhere."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+        if isinstance(error, BrokenPipeError):
+            self.gone("the reader of its output has gone")
+        else:
+            self.gone(f"its output cannot be written ({error.strerror})")
 
 
 def _is_terminal() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def _display(json: bool, terminal: bool, level: int, write: Callable[[str], None]) -> "Display":
+def _display(json: bool, terminal: bool, level: int, output: Output) -> "Display":
     if terminal:
         from .screen import Screen
 
-        return Screen()
+        return Screen(lost=output.lost)
     from .progress import JsonLines, Lines
 
     if json:
-        return JsonLines(write)
-    return Lines(write, quiet=level > logging.INFO)
+        return JsonLines(output.write)
+    return Lines(output.write, quiet=level > logging.INFO)
 
 
 def _on_loop(

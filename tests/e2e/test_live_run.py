@@ -30,7 +30,7 @@ if sys.platform == "win32":
     pytest.skip("POSIX signals", allow_module_level=True)
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SEED, KILLED_SEED, STOPPED_SEED, PAPER_SEED = 7_001, 7_002, 7_003, 7_004
+SEED, KILLED_SEED, STOPPED_SEED, PAPER_SEED, LEFT_SEED = 7_001, 7_002, 7_003, 7_004, 7_005
 GRID = """
 [instrument.grid]
 asset = 20000
@@ -306,6 +306,54 @@ def test_a_reader_that_goes_away_ends_the_run_in_order(tmp_path: Path) -> None:
     (folder,) = (tmp_path / "runs").iterdir()
     said = read_summary(folder / "journal.sqlite")[-1]
     assert "reader" in str(said["cause"]) and said["remaining"] == 0 and said["cancelled"]
+
+
+def test_a_terminal_that_goes_away_ends_the_run_in_order(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('[market]\nspeed = 20\n[[instrument]]\nsymbol = "BTCUSDT"\n')
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mmcore", "run", "c.toml"],
+        cwd=tmp_path,
+        env=environment() | {"TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = b""
+    while b"Ctrl-C cancels all orders" not in shown:
+        shown += os.read(ours, 65_536)
+    time.sleep(0.5)
+    os.close(ours)
+    for _ in range(3):  # the system and a shell may both say so
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.02)
+    assert process.wait(30) == 130
+    (folder,) = (tmp_path / "runs").iterdir()
+    said = read_summary(folder / "journal.sqlite")[-1]
+    assert "the terminal has gone" in str(said["cause"])
+    assert said["remaining"] == 0 and said["cancelled"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_a_reader_that_goes_away_ends_a_live_run_in_order(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "c.toml").write_text(LIVE.format(seed=LEFT_SEED, grid=GRID))
+    process = start(tmp_path, "run", "c.toml", *words)
+    assert process.stdout is not None
+    for _ in range(5):
+        process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(30) == 0
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    (folder,) = [each for each in (tmp_path / "runs").iterdir() if each.is_dir()]
+    said = read_summary(folder / "journal.sqlite")[-1]
+    assert "reader" in str(said["cause"]) and said["remaining"] == 0 and said["cancelled"]
+    assert open_orders(folder / "journal.sqlite") == []
+    assert gone(LEFT_SEED)
 
 
 @pytest.mark.slow

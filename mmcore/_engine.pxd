@@ -1,4 +1,6 @@
 # The one strategy core: a market that events build up, and traders that answer with requests.
+from libc.stdint cimport int64_t
+
 from ._book cimport Book
 from ._orders cimport Orders
 from ._quotes cimport Strategy
@@ -13,6 +15,15 @@ cdef int market_apply(CMarket* m, const Event* e) noexcept nogil
 # concerned only.  Returns the number of requests left in t.requests.
 cdef int trader_step(CTrader* t, const Event* e) noexcept nogil
 cdef void trader_stop(CTrader* t, int status) noexcept nogil
+
+cdef inline bint trader_sleeps(CTrader* t, int64_t ts_ns) noexcept nogil:
+    # A timer for which a step would do nothing but note the time, which is done here.
+    if ts_ns >= t.wake_ns or t.account.killed or t.ring.lost:
+        return False
+    t.n_steps += 1
+    if ts_ns > t.now_ns:
+        t.now_ns = ts_ns
+    return True
 
 cdef class Ring:
     cdef CRing c

@@ -24,7 +24,7 @@ from ._risk cimport (
     trader_flatten, trader_pull, trader_record, trader_room, trader_send, trader_share,
     trader_to_close, worth,
 )
-from ._signals cimport Signals, signals_book, signals_break, signals_skew, signals_trade
+from ._signals cimport Signals, signals_book, signals_break, signals_skew_kept, signals_trade
 from ._spec cimport SpecBox, quantity_of
 from ._types cimport (
     ASK, BID, EV_ACK, EV_CANCELLED, EV_CLEAR, EV_DEPTH, EV_EXPIRED, EV_FILL, EV_LINK_DOWN,
@@ -134,7 +134,7 @@ cdef void _look(CTrader* t) noexcept nogil:
     v.mid = 0.5 * s.tick_size * <double>(v.bid_tick + v.ask_tick)
     v.microprice = s.tick_size * (bid * <double>v.ask_tick + ask * <double>v.bid_tick) / (bid + ask)
     v.imbalance = book_imbalance(m.book, t.strategy.two.depth_analysis_levels)
-    v.signal = signals_skew(m.signals, &t.strategy.weights)
+    v.signal = signals_skew_kept(m.signals, &t.strategy.weights)
     v.volatility = m.signals.volatility
     v.position_qty = t.ledger.position
     v.position = quantity_of(s, t.ledger.position)
@@ -214,9 +214,21 @@ cdef bint _due(const CTrader* t, const Event* e) noexcept nogil:
         grid_out_of_bounds(t.strategy, &t.market.spec, &t.view, t.last_mid)
 
 
+cdef int64_t _wake(const CTrader* t) noexcept nogil:
+    # When time alone next matters to a trader in order: its health, and what makes a quote due.  A
+    # fill that is not answered yet leaves something unfinished.
+    cdef int64_t wake_ns = t.market.ts_local_ns + t.limits.age_ns_max + 1
+    if t.unfinished:
+        return INT64_MIN
+    if t.strategy.kind != TWO_SIDED:
+        wake_ns = min(wake_ns, t.quote_ns + t.stale_ns)
+    return wake_ns
+
+
 cdef int trader_step(CTrader* t, const Event* e) noexcept nogil:
     cdef int status
     t.n_requests = 0
+    t.wake_ns = INT64_MIN
     t.n_steps += 1
     if e.ts_local_ns > t.now_ns:
         t.now_ns = e.ts_local_ns
@@ -248,11 +260,13 @@ cdef int trader_step(CTrader* t, const Event* e) noexcept nogil:
     if t.unfinished:
         trader_send(t)
         trader_share(t)
+    t.wake_ns = _wake(t)
     return t.n_requests
 
 
 cdef void trader_stop(CTrader* t, int status) noexcept nogil:
     t.stop = status
+    t.wake_ns = INT64_MIN
 
 
 # --- owners -------------------------------------------------------------------------------------
@@ -442,6 +456,7 @@ cdef class Trader:
         self.c.batch = batch
         self.c.tif = TIF_GTX if post_only else TIF_GTC
         self.c.flatten = flatten
+        self.c.wake_ns = INT64_MIN
         self.c.quote_ns = INT64_MIN
         self.c.stale_ns = stale_ns
         self.c.debounce_ns = debounce_ns

@@ -104,6 +104,10 @@ cdef struct CSignals:
     double row_micro
     double beta[TERMS]
     double predicted                    # ticks, 0: no forecast
+    # the skew that was asked for last; several traders of a market mostly weigh alike
+    int32_t skew_kept
+    SkewWeights skew_weights
+    double skew
 
 cdef void signals_book(CSignals* s, const CBook* book, int64_t ts_ns) noexcept nogil
 cdef void signals_levels(CSignals* s, const Level* bids, int n_bids, const Level* asks, int n_asks,
@@ -111,6 +115,7 @@ cdef void signals_levels(CSignals* s, const Level* bids, int n_bids, const Level
 cdef void signals_trade(CSignals* s, const CBook* book, const Event* e) noexcept nogil
 cdef void signals_break(CSignals* s) noexcept nogil         # the next book does not follow this one
 cdef double signals_skew(const CSignals* s, const SkewWeights* w) noexcept nogil    # [-1, 1]
+cdef double signals_skew_kept(CSignals* s, const SkewWeights* w) noexcept nogil     # the same
 cdef void weights_default(SkewWeights* w) noexcept nogil
 
 cdef class Signals:

@@ -12,7 +12,7 @@ the rest and every departure from the originals: docs/strategy.md, section 5.
 from libc.math cimport exp, fabs, isfinite, log, sqrt
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from libc.string cimport memcmp, memset
 
 from ._book cimport Book
 from ._depth cimport CBook, CTouch, book_top, touch_ofi, touch_voi
@@ -207,6 +207,7 @@ cdef void signals_trade(CSignals* s, const CBook* book, const Event* e) noexcept
     cdef double qty = <double>e.qty
     cdef double weight, bought, sold
     cdef int i
+    s.skew_kept = 0
     if e.qty <= 0 or e.tick <= 0 or e.side == 0:
         return
     # An inverse contract is a fixed sum of quote money: price averages weigh by coin.
@@ -272,6 +273,7 @@ cdef void signals_levels(CSignals* s, const Level* bids, int n_bids, const Level
                          int64_t ts_ns) noexcept nogil:
     cdef CTouch now
     cdef int64_t dt_ns
+    s.skew_kept = 0
     if n_bids <= 0 or n_asks <= 0 or asks[0].tick <= bids[0].tick or bids[0].tick <= 0:
         signals_break(s)
         return
@@ -312,6 +314,7 @@ cdef void signals_book(CSignals* s, const CBook* book, int64_t ts_ns) noexcept n
 
 
 cdef void signals_break(CSignals* s) noexcept nogil:
+    s.skew_kept = 0
     s.linked = 0
     s.has_row = 0
     s.predicted = 0.0
@@ -363,6 +366,15 @@ cdef double signals_skew(const CSignals* s, const SkewWeights* w) noexcept nogil
 
 VOTES = {"halves": VOTE_HALVES, "ladder": VOTE_LADDER}
 FORECASTS = {"next": FORECAST_NEXT, "mean": FORECAST_MEAN}
+
+
+cdef double signals_skew_kept(CSignals* s, const SkewWeights* w) noexcept nogil:
+    # Computed once for all that weigh alike, until a book, a print or a break changes it.
+    if not s.skew_kept or memcmp(&s.skew_weights, w, sizeof(SkewWeights)):
+        s.skew = signals_skew(s, w)
+        s.skew_weights = w[0]
+        s.skew_kept = 1
+    return s.skew
 
 
 cdef class Weights:

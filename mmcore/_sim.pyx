@@ -30,7 +30,7 @@ from ._channel cimport (
     response_push,
 )
 from ._depth cimport book_apply
-from ._engine cimport Market, Ring, Trader, market_apply, trader_step
+from ._engine cimport Market, Ring, Trader, market_apply, trader_sleeps, trader_step
 from ._funding cimport funding_of, funding_passed, funding_see, funding_start
 from ._matching cimport venue_after, venue_before, venue_request
 from ._risk cimport ring_room
@@ -230,8 +230,9 @@ cdef void _timer(CLoop* c, int64_t ts_ns) noexcept nogil:
     e.ts_local_ns = ts_ns
     _reach(c, ts_ns)
     for i in range(c.n_seats):
-        e.instrument = c.seats[i].market.spec.instrument
-        _step(c, &c.seats[i], &e)
+        if not trader_sleeps(c.seats[i].trader, ts_ns):
+            e.instrument = c.seats[i].market.spec.instrument
+            _step(c, &c.seats[i], &e)
 
 
 cdef bint _before(CLoop* c, int64_t ts_ns) noexcept nogil:

@@ -70,6 +70,9 @@ cdef struct CTrader:
     int32_t fill_pending    # 1: a fill has not been answered by a re-quote yet
     int32_t batch           # requests in one call
     int64_t now_ns
+    # Until when a timer has nothing to do here, unless the account is killed or a record was lost;
+    # INT64_MIN: each may have
+    int64_t wake_ns
     int64_t quote_ns        # last re-quote; INT64_MIN before the first
     int64_t fill_ns         # first fill since then
     int64_t pause_until_ns  # no new orders before: after a refusal

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from .streams import Faults, Text
 from .venue import Rows
 
 BLOCK_ROWS = 4_096
+DECIMALS_KEPT = 16_384
 DAY_NS = 86_400 * 10**9
 ORIGIN, MARKET = "XUnknownParameter", "MARKET"
 FIRST_ID, LAST_ID, PREVIOUS_ID = "FirstUpdateId", "FinalUpdateId", "FinalUpdateIdInLastStream"
@@ -50,6 +52,9 @@ class _Csv:
         self.stamp_ns = 0  # receive time of the last row that could be read
         self.day = 0
         self.n_lines = 1
+        # The same prices and sizes come again and again.
+        self._to_tick = lru_cache(DECIMALS_KEPT)(item.to_tick)
+        self._to_qty = lru_cache(DECIMALS_KEPT)(item.to_qty)
 
     def lines(self, text: Text) -> Generator[_Line, None, None]:
         """Every row; one that is not ``good`` is in the faults."""
@@ -82,8 +87,8 @@ class _Csv:
             venue_ns = self._time(fields, "TransactionTime", faults)
         if fields.get("Symbol") != self.item.symbol:
             faults.append(f"symbol {fields.get('Symbol')!r} is not {self.item.symbol}")
-        tick = self._decimal(fields, "Price", self.item.to_tick, faults)
-        qty = self._decimal(fields, "Quantity", self.item.to_qty, faults)
+        tick = self._decimal(fields, "Price", self._to_tick, faults)
+        qty = self._decimal(fields, "Quantity", self._to_qty, faults)
         if tick == 0 and fields.get(ORIGIN, MARKET) == MARKET:
             faults.append("price 0")
         if receive_ns:
@@ -122,13 +127,18 @@ class _Csv:
             faults.append(f"{name} {text} is negative")
         return value
 
-    def row(self, kind: Kind, line: _Line, **fields: int) -> Rows:
-        row = np.zeros(1, EVENT)
-        row["kind"], row["flags"], row["instrument"] = kind, Flag.EXCH | Flag.LOCAL, self.number
-        row["ts_venue_ns"], row["ts_local_ns"] = line.venue_ns, line.receive_ns
+    def rows(
+        self, kind: Kind, line: _Line, *, n_bids: int = 0, n_asks: int = 0, **fields: int
+    ) -> Rows:
+        """A message at the times of a line, with room for its levels behind the header."""
+        rows = np.zeros(1 + rows_of(n_bids + n_asks), EVENT)
+        head = rows[0]
+        head["kind"], head["flags"], head["instrument"] = kind, Flag.EXCH | Flag.LOCAL, self.number
+        head["ts_venue_ns"], head["ts_local_ns"] = line.venue_ns, line.receive_ns
+        head["n_bids"], head["n_asks"] = n_bids, n_asks
         for name, value in fields.items():
-            row[name] = value
-        return row
+            head[name] = value
+        return rows
 
 
 def _lines(text: Text) -> Iterator[bytes]:
@@ -182,17 +192,14 @@ class UpdateStream:
         self._within = self._size
 
     def _blocks_of(self, text: Text) -> Generator[Rows, None, None]:
-        waiting: list[Rows] = []
-        n_waiting = 0
+        waiting = bytearray()  # joining arrays of records one by one takes longer than their lines
         for rows in self._messages(text):
-            waiting.append(rows)
-            n_waiting += len(rows)
-            if n_waiting >= BLOCK_ROWS:
-                yield np.concatenate(waiting)
-                n_waiting = 0
-                waiting.clear()
+            waiting += rows.tobytes()
+            if len(waiting) >= BLOCK_ROWS * EVENT.itemsize:
+                yield np.frombuffer(waiting, EVENT)
+                waiting = bytearray()
         if waiting:
-            yield np.concatenate(waiting)
+            yield np.frombuffer(waiting, EVENT)
 
     def _messages(self, text: Text) -> Iterator[Rows]:
         csv = self._csv
@@ -217,7 +224,7 @@ def _trades(csv: _Csv, lines: Iterable[_Line]) -> Iterator[Rows]:
         else:
             last = int(trade_id)
             side = ASK if maker == "1" else BID
-            yield csv.row(Kind.TRADE, line, side=side, tick=line.tick, qty=line.qty, seq=last)
+            yield csv.rows(Kind.TRADE, line, side=side, tick=line.tick, qty=line.qty, seq=last)
 
 
 def _updates(csv: _Csv, lines: Iterable[_Line]) -> Iterator[Rows]:
@@ -249,6 +256,8 @@ def _update(csv: _Csv, group: list[_Line], before: int) -> Iterator[Rows]:
             faults.append("event time or first update id differs within one update")
         if not (_id(line, FIRST_ID) and _id(line, LAST_ID) and _id(line, name)):
             faults.append("an update id is no number")
+        elif line.fields["IsAsk"] not in {"0", "1"}:
+            faults.append(f"IsAsk {line.fields['IsAsk']!r} is neither 0 nor 1")
         elif before and _id(line, name) - back != before:
             # Told, but no damage of the row: the book judges a gap.
             csv.refuse(line.number, f"follows update {_id(line, name) - back}, not {before}")
@@ -263,13 +272,13 @@ def _update(csv: _Csv, group: list[_Line], before: int) -> Iterator[Rows]:
         return
     asks = [line for line in group if line.fields["IsAsk"] == "1"]
     bids = [line for line in group if line.fields["IsAsk"] != "1"]
-    body = np.zeros(rows_of(len(group)), EVENT)
-    body.view(LEVEL)[: len(group)] = [(line.tick, line.qty) for line in bids + asks]
-    seq, aux = _id(end, LAST_ID), _id(end, name) - back
-    head = csv.row(
-        Kind.DEPTH, group[0], seq=seq, aux=aux, n_bids=len(bids), n_asks=len(asks)
+    rows = csv.rows(
+        Kind.DEPTH, group[0], seq=_id(end, LAST_ID), aux=_id(end, name) - back,
+        n_bids=len(bids), n_asks=len(asks),
     )  # fmt: skip
-    yield np.concatenate([head, body])
+    levels = [(line.tick, line.qty) for line in bids + asks]
+    rows[1:].view(LEVEL)[: len(levels)] = levels
+    yield rows
 
 
 __all__ = ["UpdateStream"]

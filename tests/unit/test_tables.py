@@ -297,18 +297,20 @@ def test_every_damaged_row_of_a_csv_file_is_named(file):
             csv_row(t + 4, 12, 12, 0, "0.2311"),
             csv_row(t + 6, 13, 13, 0, "0.2311"),
             csv_row(t + 86_400_000_000, 14, 14, 0, "0.2311"),
+            csv_row(t + 8, 15, 15, "yes", "0.2311"),
         ]
     )
     source = TapeSource([file(text.encode(), "x.csv")])
     rows = read(source)
     said = {problem.line: problem.what for problem in source.problems}
-    assert sorted(said) == [4, 6, 7, 8, 9, 10, 12]
+    assert sorted(said) == [4, 6, 7, 8, 9, 10, 12, 13]
     assert "EventTime 0" in said[4] and "-1 is negative" in said[4]
     assert "'0.23111'" in said[6] and "'x'" in said[7] and "3 fields" in said[8]
     assert "follows update 9, not 8" in said[9] and "backwards" in said[10]
-    assert "another day" in said[12]
+    assert "another day" in said[12] and "IsAsk 'yes' is neither 0 nor 1" in said[13]
     names = [name for name, _ in heads(rows)]
-    assert names == ["DEPTH", *["LINK_DOWN"] * 3, "DEPTH", "LINK_DOWN", "DEPTH", "LINK_DOWN"]
+    down = ["LINK_DOWN"]
+    assert names == ["DEPTH", *down * 3, "DEPTH", *down, "DEPTH", *down * 2]
     assert rows[1:2].view(LEVEL)["tick"].tolist()[:2] == [2311, 2313]
 
 

@@ -55,8 +55,9 @@ class Series:
     """One variant on one instrument over one stretch of market, by increments of one grid.
 
     columns: by name in COLUMNS, money in the settle asset; costs: fees less rebates.  regime: name
-    of the market in each increment.  capital: 0 where none is stated.  half_life_s: of the
-    inventory, nan where it does not revert.
+    of the market in each increment.  counts: increments in which this instrument had a market that
+    both saw; in the others all columns are 0.  capital: 0 where none is stated.  half_life_s: of
+    the inventory, nan where it does not revert.
     """
 
     symbol: str
@@ -64,6 +65,7 @@ class Series:
     grid_ns: Ints
     columns: dict[str, Floats]
     regime: NDArray[np.str_]
+    counts: NDArray[np.bool_]
     capital: float
     half_life_s: float
 
@@ -103,13 +105,13 @@ def stretch_of(
     DataError for different instruments, different markets, no common time, or too little of it.
     """
     partners = _partners(first, second, names)
-    start = max(int(each.path.ts_ns[0]) for pair in partners for each in pair)
-    end = min(each.path.end_ns for pair in partners for each in pair)
-    seconds = (end - start) / 1e9
-    if seconds <= 0:
+    windows = [_window(pair) for pair in partners]
+    if any(start >= end for start, end in windows):
         apart = f"{names[0]} covers {_when(first)}, {names[1]} {_when(second)}"
         raise _unfit(f"the two runs do not overlap in time: {apart}",
                      "compare runs of the same hours")  # fmt: skip
+    start, end = min(each[0] for each in windows), max(each[1] for each in windows)
+    seconds = (end - start) / 1e9
     interval_s = interval_s or sampling(seconds)
     if seconds / interval_s < POINTS_MIN:
         raise _unfit(
@@ -119,10 +121,20 @@ def stretch_of(
     grid = grid_of(start, end, interval_s)
     if grid[-1] < end:
         grid = np.append(grid, end)
-    for one, other in partners:
-        _same_market(one, other, grid, names)
-    pairs = [[series_of(each, grid, regime) for each in pair] for pair in partners]
+    for (one, other), window in zip(partners, windows, strict=True):
+        shared = np.unique(grid.clip(*window))
+        _same_market(one, other, shared, names)
+    pairs = [
+        [series_of(each, grid, regime, window) for each in pair]
+        for pair, window in zip(partners, windows, strict=True)
+    ]
     return Stretch(label, interval_s, *(tuple(side) for side in zip(*pairs, strict=True)))
+
+
+def _window(pair: Sequence[Trading]) -> tuple[int, int]:
+    """From when to when both saw the market of one instrument, ns."""
+    start = max(int(each.path.ts_ns[0]) for each in pair)
+    return start, min(each.path.end_ns for each in pair)
 
 
 def sampling(seconds: float, stretches_n: int = 1) -> float:
@@ -175,25 +187,29 @@ def _unfit(what: str, todo: str) -> DataError:
     return DataError(what, done="nothing was compared", todo=todo)
 
 
-def series_of(trading: Trading, grid: Ints, regime: str = "") -> Series:
-    """Increments of one trader on a grid."""
+def series_of(
+    trading: Trading, grid: Ints, regime: str = "", window: tuple[int, int] | None = None
+) -> Series:
+    """Increments of one trader on a grid.
+
+    window: from when to when it counts, ns, by default always; what happened outside is left out.
+    """
+    start, end = window or (int(grid[0]), int(grid[-1]))
     account, scale, path = trading.account, trading.scale, trading.path
     fills, held = trading.fills, account.positions()
     signs = np.sign(np.concatenate([[account.start_qty], held]))
     moving = np.flatnonzero(signs)
     turned = moving[1:][signs[moving[1:]] != signs[moving[:-1]]] - 1
     value = np.abs(scale.worth(fills["tick"])) * fills["qty"]
-    binned = _binner(grid)
-    figures = inventory_of(
-        account.ts_ns, held * np.float64(scale.unit), int(grid[0]), int(grid[-1])
-    )
+    binned = _binner(grid, start, end)
+    figures = inventory_of(account.ts_ns, held * np.float64(scale.unit), start, end)
     names = regime_at(stretches(path), grid[:-1]) if not regime else [regime] * (len(grid) - 1)
     return Series(
         symbol=str(trading.item),
         currency=trading.item.settle,
         grid_ns=grid,
         columns={
-            "net": np.diff(equity(grid, account, path, scale)),
+            "net": np.diff(equity(grid.clip(start, end), account, path, scale)),
             "costs": binned(account.ts_ns, account.fee),
             "funding": binned(account.ts_ns, account.funding),
             "turnover": binned(fills["ts_ns"], value),
@@ -201,17 +217,18 @@ def series_of(trading: Trading, grid: Ints, regime: str = "") -> Series:
             "flips": binned(account.ts_ns[turned], np.ones(len(turned))),
         },
         regime=np.array(names),
+        counts=(grid[1:] > start) & (grid[:-1] < end),
         capital=trading.capital,
         half_life_s=figures.half_life_s,
     )
 
 
-def _binner(grid: Ints) -> Callable[[Ints, Floats], Floats]:
+def _binner(grid: Ints, start: int, end: int) -> Callable[[Ints, Floats], Floats]:
     """Sums by increment; what happens at an edge belongs to the increment that it ends."""
 
     def binned(ts_ns: Ints, weight: Floats) -> Floats:
         place = np.searchsorted(grid, ts_ns, "left") - 1
-        inside = (place >= 0) & (place < len(grid) - 1)
+        inside = (ts_ns > start) & (ts_ns <= end)
         return np.bincount(place[inside], weight[inside], len(grid) - 1).astype(np.float64)
 
     return binned
@@ -264,8 +281,8 @@ def select(parts: Sequence[Stretch], currency: str, chosen: Chosen) -> Sides:
 
 
 def everything(_: Stretch, series: Series) -> NDArray[np.bool_]:
-    """Every increment."""
-    return np.ones(len(series.grid_ns) - 1, bool)
+    """Every increment of its market."""
+    return series.counts
 
 
 # -- what is measured ------------------------------------------------------------------------
@@ -402,8 +419,8 @@ def _of_stretch(wanted: Stretch, part: Stretch, series: Series) -> NDArray[np.bo
 
 
 def _of_day(day: np.datetime64, _: Stretch, series: Series) -> NDArray[np.bool_]:
-    return np.asarray(_days(series) == day)
+    return np.asarray(series.counts & (_days(series) == day))
 
 
 def _of_regime(name: str, _: Stretch, series: Series) -> NDArray[np.bool_]:
-    return np.asarray(series.regime == name)
+    return np.asarray(series.counts & (series.regime == name))

@@ -35,7 +35,7 @@ ROWS = (
     ("sharpe", "Sharpe", "{:.3f}"),
     ("drawdown", "drawdown", "{:,.4g}"),
     ("costs", "costs", "{:,.4g}"),
-    ("turnover", "turnover", "{:,.0f}"),
+    ("turnover", "turnover", "{:,.6g}"),
     ("net_bps_of_turnover", "net, bps of turnover", "{:.2f}"),
     ("fills", "fills", "{:,}"),
     ("flips", "position flips", "{:,}"),
@@ -204,10 +204,7 @@ def lines(facts: Mapping[str, Any]) -> Iterator[str]:
         yield from _pair(pair, facts)
     if facts["tests"] > 1:
         yield ""
-        yield (
-            f"{facts['tests']} verdicts at once: p is by Holm's correction for so many; * leaves "
-            "out zero by it too"
-        )
+        yield (f"{facts['tests']} verdicts at once: p of net is by Holm's correction for so many")
 
 
 def _pair(pair: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[str]:
@@ -226,7 +223,8 @@ def _pair(pair: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"verdict      {total['verdict']['text']}"
         if total["standing"]["text"]:
             yield f"             {total['standing']['text']}"
-    for title, key in (("by symbol", "symbols"), ("by stretch", "units"), ("by regime", "regimes")):
+    unit = "by stretch" if pair["stretches"] > 1 else "by day"
+    for title, key in (("by symbol", "symbols"), (unit, "units"), ("by regime", "regimes")):
         if pair[key]:
             yield ""
             yield from _table(title, pair[key], facts["pairs"], key)
@@ -296,10 +294,12 @@ def _table(
         f"{title:<24} {'length':>12} {'net':>10} {'net':>10} {'difference':>11} "
         f"{'95 % interval':>22}  {'costs':>9} {'costs':>9} {'flips':>6} {'flips':>6}"
     )
+    several = len({row["currency"] for row in rows}) > 1 and key != "symbols"
     for row in rows:
         one, other, gap = row["first"], row["second"], row["difference"]["net"]
         form = "{:,.4g}"
         label = WORDS.get(row["label"], row["label"])
+        label = f"{row['currency']}: {label}" if several else label
         yield (
             f"{label[:24]:<24} {duration(row['seconds']):>12} {_cell(one['net'], form):>10} "
             f"{_cell(other['net'], form):>10} {_cell(one['net'] - other['net'], form):>11} "

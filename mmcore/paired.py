@@ -21,14 +21,14 @@ from ._path import path_of
 from .band import Model
 from .compare import Stretch, sampling, stretch_of
 from .errors import ConfigError, ExitCode, NoDataError, UsageError
-from .events import RECORD, Flag
+from .events import RECORD
 from .findings import Pair
 from .lanes import LANES_MAX, PassDesk
 from .repeats import Assumption, repeats_of
 from .run import SETTLES_MAX
 from .schema import Config
 from .traded import Market as Seen
-from .traded import Trading, market_of, simulated_ns, trading_of
+from .traded import Trading, market_of, simulated_ns, trading_of, venue_flag
 
 CHUNK = 1 << 20  # messages between two looks at the verdict
 Tradings = tuple[Trading, ...]
@@ -63,7 +63,7 @@ def pairs_of(
         groups = [(None, configs), *repeats]
         found = trade([config for _, group in groups for config in group], seconds)
         if not interval_s:
-            interval_s = sampling(min(each.path.seconds for each in found[0]), len(markets))
+            interval_s = sampling(max(each.path.seconds for each in found[0]), len(markets))
         for assumption, _ in groups:
             first, *others = (found.pop(0) for _ in names)
             for place, other in enumerate(others, 1):
@@ -169,15 +169,15 @@ class _Eye:
         self._book = Book(self._item.spec(index))
         self._touches: list[NDArray[np.void]] = []
         self._prints: list[NDArray[np.void]] = []
-        self._two: bool | None = None
+        self._two = desk.clock == "two"
+        self._flag: int | None = None
 
     def see(self, rows: NDArray[np.void]) -> None:
         if not len(rows):
             return
-        if self._two is None:
-            self._two = bool(rows["flags"][0] & (Flag.EXCH | Flag.LOCAL))
-        flag = Flag.EXCH if self._two else 0
-        touches, prints = path_of(self._book, rows, instrument=self._index, flag=flag)
+        if self._flag is None:
+            self._flag = venue_flag(rows)
+        touches, prints = path_of(self._book, rows, instrument=self._index, flag=self._flag)
         self._touches.append(touches.copy())
         self._prints.append(prints.copy())
 
@@ -186,7 +186,7 @@ class _Eye:
         if self._touches:
             touches, prints = np.concatenate(self._touches), np.concatenate(self._prints)
             if (touches["bid_tick"] > 0).any():
-                return market_of(self._book, touches, prints, venue=bool(self._two))
+                return market_of(self._book, touches, prints, venue=self._two)
         raise NoDataError(
             f"{self._item}: the book was never usable: there is no price to compare at",
             todo="name a tape that begins with a snapshot of this instrument",

@@ -272,22 +272,28 @@ def market_in(tape: TapeFile, index: int, item: Instrument, *, live: bool) -> Ma
 
     live: those of a venue.  Raises NoDataError where its book was never usable.
     """
-    flags = tape.rows["flags"][:1]
-    two = bool(len(flags) and flags[0] & (Flag.EXCH | Flag.LOCAL))
     book = Book(item.spec(index))
-    touches, prints = path_of(book, tape.rows, instrument=index, flag=Flag.EXCH if two else 0)
+    flag = venue_flag(tape.rows)
+    touches, prints = path_of(book, tape.rows, instrument=index, flag=flag)
     try:
-        return market_of(book, touches, prints, venue=two or live)
+        return market_of(book, touches, prints, venue=live or tape.clock == "two")
     except ValueError as error:
         raise NoDataError(f"{item}: {error}", file=tape.path) from None
+
+
+def venue_flag(rows: NDArray[np.void]) -> int:
+    """The flag of the rows that a venue processes; 0 where rows do not say who does."""
+    return Flag.EXCH if len(rows) and rows["flags"][0] & (Flag.EXCH | Flag.LOCAL) else 0
 
 
 def market_of(
     book: Book, touches: NDArray[np.void], prints: NDArray[np.void], *, venue: bool
 ) -> Market:
-    """A market from what `mmcore._path.path_of` gives; venue: whether its times are the venue's.
+    """A market from what `mmcore._path.path_of` gives.
 
-    Raises ValueError where the book was never usable.
+    venue: whether its times are the venue's; else they are those of receipt, as the fills of a
+    simulation with one clock are, however far the venue's clock is from ours.  Raises ValueError
+    where the book was never usable.
     """
     times, ends = _times(touches, venue=venue), _times(prints, venue=venue)
     path = MidPath.of(

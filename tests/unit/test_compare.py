@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from mmcore.contest import Asked
 from mmcore.errors import ConfigError, DataError, UsageError
 from mmcore.findings import Pair, findings_of
 from mmcore.paired import trade
+from mmcore.recording import heads_of
 from mmcore.report import report_of
-from mmcore.traded import read_run
+from mmcore.sources import source_of
+from mmcore.traded import market_in, read_run
 
 TEXT = """
 [market]
@@ -232,3 +235,20 @@ def test_series_keep_their_regime(pair):
     (one,), _ = pair
     grid = np.arange(one.path.ts_ns[0], one.path.end_ns, 10**9)
     assert set(series_of(one, grid, "trend").regime.tolist()) == {"trend"}
+
+
+def test_a_market_of_one_clock_is_dated_by_receipt_and_of_two_by_the_venue():
+    """The venue's clock may be seconds ahead of ours; fills of a simulation are on ours."""
+    source = source_of(
+        loads('[[instrument]]\nvenue = "synthetic"\nsymbol = "BTCUSDT"\n'), seconds=2.0
+    )
+    rows = np.array(source.next_block())
+    heads = heads_of(rows)
+    ahead = 1_300_000_000
+    rows["ts_venue_ns"][heads] = rows["ts_local_ns"][heads] + ahead
+    starts = []
+    for clock in ("local", "two"):
+        tape = SimpleNamespace(clock=clock, rows=rows, path="events.mmt")
+        _, path, _ = market_in(tape, 0, source.instruments[0], live=False)
+        starts.append(int(path.ts_ns[0]))
+    assert starts[1] - starts[0] == ahead

@@ -147,7 +147,8 @@ def made(net: np.ndarray, costs: float = 0.0, regime: str = "ranging") -> Series
     columns = {name: np.zeros(n) for name in COLUMNS}
     columns |= {"net": net, "fills": np.ones(n), "costs": np.full(n, costs)}
     grid = np.arange(n + 1, dtype=np.int64) * STEP
-    return Series("v:S", "USDT", grid, columns, np.full(n, regime), 0.0, math.nan)
+    names, counts = np.full(n, regime), np.ones(n, bool)
+    return Series("v:S", "USDT", grid, columns, names, counts, 0.0, math.nan)
 
 
 def pair_of(name: str, shift: float, seed: int) -> Pair:

@@ -102,7 +102,7 @@ cdef void line_after(CVenue* v, const Event* e, int64_t ts_ns) noexcept nogil:
     y = ids_find(v.book.ids, e.aux)
     if x.rank:
         _step_up(v, x, x.qty - y.qty if y != NULL and y.rank == x.rank else x.qty)
-    elif y != NULL and ts_ns == v.cleared_ns[side_row(y.side)]:
+    if y != NULL and y.rank != x.rank and ts_ns == v.cleared_ns[side_row(y.side)]:
         _stood_before(v, y)
 
 

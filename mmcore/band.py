@@ -46,7 +46,7 @@ class Outcome(NamedTuple):
 def model_of(config: Config) -> Model:
     """The model that a configuration asks for."""
     told = config.simulation
-    plain = told.queue_model in ("risk_averse", "log", "log2")
+    plain = told.queue_model in ("risk_averse", "log", "log2", "fifo")
     return Model(told.queue_model, None if plain else told.exponent)
 
 

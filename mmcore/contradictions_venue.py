@@ -11,7 +11,7 @@ from .schema import Config, FeesConfig, InstrumentConfig
 
 FEE_BPS_LEAST, FEE_BPS_MOST = -100, 1000  # as in [instrument.spec]
 FEE_BPS_TINY = 0.001  # nobody charges so little: it was meant as a fraction
-PARITY = ("parity", "parity_whole")
+PARITY = ("parity", "parity_whole", "parity_fifo")
 
 
 def of_simulation(config: Config, given: dict[str, Any]) -> Iterator[Contradiction]:
@@ -38,9 +38,11 @@ def of_simulation(config: Config, given: dict[str, Any]) -> Iterator[Contradicti
     if len(set(chosen)) > 1:
         yield Contradiction(
             (*table, "rules"),
-            "parity is hftbacktest with partial fills, parity_whole is it without them",
+            "parity is hftbacktest with partial fills, parity_whole is it without them, "
+            "parity_fifo is it on tapes of orders with ids",
             'rules = ["parity"], or ["parity_whole"]',
         )
+    yield from _fifo(config)
     if chosen and given.get("funding") is True:
         yield Contradiction(
             (*table, "funding"),
@@ -48,6 +50,31 @@ def of_simulation(config: Config, given: dict[str, Any]) -> Iterator[Contradicti
             "funding = false, or other rules",
             ((*table, "rules"),),
         )
+
+
+def _fifo(config: Config) -> Iterator[Contradiction]:
+    model, rules = ("simulation", "queue_model"), ("simulation", "rules")
+    if config.simulation.queue_model != "fifo":
+        if "parity_fifo" in config.simulation.rules:
+            yield Contradiction(
+                rules,
+                "parity_fifo goes with the queue model fifo",
+                'queue_model = "fifo"',
+                (model,),
+            )
+        return
+    if config.market.source != "tape":
+        yield Contradiction(
+            model,
+            "fifo needs the ids of the market's orders, which only a tape can tell",
+            'queue_model = "risk_averse", or source = "tape" with a tape of orders',
+            (("market", "source"),),
+        )
+    if "parity" in config.simulation.rules or "parity_whole" in config.simulation.rules:
+        yield Contradiction(
+            rules, "with the queue model fifo, hftbacktest's rules are parity_fifo",
+            'rules = ["parity_fifo"]', (model,),
+        )  # fmt: skip
 
 
 def of_fees(item: InstrumentConfig, path: Path, given: dict[str, Any]) -> Iterator[Contradiction]:

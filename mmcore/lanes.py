@@ -106,6 +106,7 @@ class PassDesk(PaperDesk):
         n = len(self.instruments)
         lanes, together = [], [seats]
         for number, config in enumerate(self._others, 1):
+            self._check_orders(config)
             wiring = build(config, self.instruments, self._shared, number=number * n)
             lanes.append(Lane(config, wiring, self))
             together.append(Seats.of(config, wiring, seats.venues))

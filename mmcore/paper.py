@@ -55,6 +55,7 @@ class PaperDesk(TradingDesk):
         shared: Shared | None = None,
     ) -> None:
         self._source = source_of(config, seconds=seconds) if source is None else source
+        self._check_orders(config)
         wiring = build(config, self._source.instruments, shared)
         super().__init__(
             config, title, wiring, market=_market_words(config), place="the simulated venue"
@@ -70,6 +71,19 @@ class PaperDesk(TradingDesk):
         self._looked = -1  # n_events at the last look at the loss limits
         self._halted = False  # by them
         self._n_problems = 0
+        self._full = False  # a venue's table of orders ran full
+
+    def _check_orders(self, config: Config) -> None:
+        """Raise DataError where the queue model needs ids that the tape does not tell."""
+        if config.simulation.queue_model != "fifo" or not isinstance(self._source, TapeSource):
+            return
+        if not self._source.by_order:
+            raise DataError(
+                'the tape tells levels, and queue_model = "fifo" needs the ids of the orders',
+                file=config.market.files[0],
+                done="nothing was started",
+                todo='give a tape of orders with ids, or queue_model = "risk_averse"',
+            )
 
     def _make_loop(self, seats: "Seats") -> SimLoop:
         return SimLoop(*seats, clock=self.clock, timer_ns=TIMER_NS)
@@ -201,7 +215,21 @@ class PaperDesk(TradingDesk):
         told = [str(problem) for problem in new]
         if first < self._n_problems == PROBLEMS_TOLD_MAX:
             told.append("further damaged records are counted, not told one by one")
+        told += self._overflowed()
         return [("warning", text) for text in told]
+
+    def _overflowed(self) -> list[str]:
+        """What a venue's table of orders had no room for, told once."""
+        if self._full:
+            return []
+        kept = [venue.book.order_counters for venue in self._loop.venues]
+        full = [counters for counters in kept if counters is not None and counters.full]
+        self._full = bool(full)
+        return [
+            f"more than {counters.resting} orders rest at once: the simulated venue fills nothing "
+            "until the tape clears the book; another queue model needs no room for orders"
+            for counters in full[:1]
+        ]
 
     @property
     def problem_count(self) -> int:

@@ -8,10 +8,11 @@ from msgspec import Struct
 
 from .keys import Key
 
-QueueModel = Literal["risk_averse", "power", "power2", "power3", "log", "log2"]
+QueueModel = Literal["risk_averse", "power", "power2", "power3", "log", "log2", "fifo"]
 Rule = Literal[
     "parity",
     "parity_whole",
+    "parity_fifo",
     "double_queue",
     "half_lot",
     "whole_print",
@@ -24,6 +25,10 @@ Rule = Literal[
     "fill_unhealthy",
     "no_partial",
     "no_filters",
+    "amend_rests",
+    "clear_expires",
+    "cross_once",
+    "skip_inside",
 ]
 
 
@@ -53,7 +58,7 @@ class SimulationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         tuple[Rule, ...],
         Key(
             "choices",
-            "switches of docs/simulation.md; parity, parity_whole: all of hftbacktest's",
+            "switches of docs/simulation.md; parity and the like: all of hftbacktest's",
             example='["parity"]',
         ),
     ] = ()

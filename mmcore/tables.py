@@ -15,11 +15,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ._intake import whole_rows
 from ._tally import Tally
 from .arrays import MAKE_IT, PIECE_ROWS, ArrayFile
 from .errors import DataError
 from .events import ASK, BID, EVENT, LEVEL, LEVELS_MAX, Flag, Kind
 from .instrument import Instrument, whole_steps
+from .recording import heads_of
 from .streams import Faults, hint
 from .venue import Rows
 
@@ -49,7 +51,7 @@ def read_npz(path: Path, item: Instrument, number: int = 0) -> Rows:
             piece = rows[first - 1 : first - 1 + len(data)]
             piece[:] = array_rows(_Piece(path, first, data, item), number)
             order.check(path, first, piece)
-    if not has_orders(rows):
+    if not np.any(rows["kind"] >= Kind.ORDER_ADD):
         return rows
     summed = _Summed(Faults(), together=False)
     blocks = range(0, len(rows), PIECE_ROWS)
@@ -59,7 +61,15 @@ def read_npz(path: Path, item: Instrument, number: int = 0) -> Rows:
 
 def has_orders(rows: Rows) -> bool:
     """Whether there are rows of orders by their ids among them."""
-    return bool(np.any(rows["kind"] >= Kind.ORDER_ADD))
+    heads = rows[heads_of(rows[: whole_rows(rows.view(np.uint8), len(rows))])]
+    return bool(np.any(heads["kind"] >= Kind.ORDER_ADD))
+
+
+def array_tells_orders(path: Path) -> bool:
+    """Whether an event array tells orders by their ids, by its first rows."""
+    with closing(ArrayFile(path)) as array:
+        _, data = next(array.pieces())
+    return bool(np.isin(data["ev"].astype(np.uint64) & np.uint64(0xFF), list(ORDER_KINDS)).any())
 
 
 class ArraySource:

@@ -20,7 +20,7 @@ from .recording import heads_of
 from .shapes import SheetStream
 from .streams import Continued, Faults, FrameReader, Problem, RawStream, RecordStream, Stream
 from .survey import Survey, empty_side, no_trade
-from .tables import ArraySource
+from .tables import ArraySource, array_tells_orders, has_orders
 from .tape_file import TapeFile, TapeStream, TapeWriter, market_rows
 from .updates import UpdateStream
 from .venue import Rows, decoder
@@ -116,6 +116,14 @@ class TapeSource:
     def problem_count(self) -> int:
         """How many damaged records were met so far."""
         return self._faults.count
+
+    @property
+    def by_order(self) -> bool:
+        """Whether the first file tells the market's orders by their ids, by its first rows."""
+        first = self._captures[0]
+        if first.kind == "npz":
+            return array_tells_orders(first.path)
+        return first.kind == "tape" and has_orders(self._tapes[first.path].rows[:BLOCK_ROWS])
 
     def _describe(self, capture: Capture) -> None:
         if capture.kind == "npz":

@@ -16,7 +16,7 @@ from ._orders import Orders
 from ._quotes import GridStrategy, Strategy, TwoSidedStrategy
 from ._rate import RateLimiter
 from ._signals import Signals, Weights
-from ._venue import PARITY, PARITY_WHOLE, RULES, Venue
+from ._venue import PARITY, PARITY_FIFO, PARITY_WHOLE, RULES, Venue
 from .config import (
     Config,
     FeesConfig,
@@ -165,7 +165,9 @@ def venue_of(
 
 def rules_of(model: SimulationConfig) -> int:
     """The switches of the simulated venue as bits."""
-    sets = RULES | {"parity": PARITY, "parity_whole": PARITY_WHOLE}
+    sets = RULES | {
+        "parity": PARITY, "parity_whole": PARITY_WHOLE, "parity_fifo": PARITY_FIFO,
+    }  # fmt: skip
     bits = 0 if model.funding else RULES["no_funding"]
     for name in model.rules:
         bits |= sets[name]

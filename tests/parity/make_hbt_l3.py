@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 from hbt_oracle import FILLS, fixed_offset, grid5, skewed
 from hftbacktest import BacktestAsset, HashMapMarketDepthBacktest
-from l3_tape import LOT_SIZE, TICK_SIZE, tape
 from make_hbt import END, digest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+
+from l3_tape import LOT_SIZE, TICK_SIZE, tape
 
 PLAYS = {
     1: ("fixed_offset", fixed_offset, ([50_000_000, 6, 0], [20_000_000, 6, 2])),

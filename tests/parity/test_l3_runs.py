@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from l3_tape import LOT_SIZE, TICK_SIZE, tape
 
 from mmcore._channel import Latency
 from mmcore._replay import Replay
@@ -21,7 +22,6 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from hbt_strategies import STRATEGIES  # noqa: E402 - a script's folder, not a package
-from l3_tape import LOT_SIZE, TICK_SIZE, tape  # noqa: E402
 from run_hbt import COLUMNS  # noqa: E402
 
 RUNS = json.loads((HERE.parent / "data" / "hbt_l3.json").read_text())["runs"]

@@ -32,13 +32,13 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "tape_two_sided.toml"
 MS = 1_000_000
 QUANTA = 1e-8
 RING = 1 << 17
-IN_RESEARCH_ONLY = {"levels_apart"}  # a rule of how research tapes are read, not of this loop
+ELSEWHERE = {"levels_apart", "clear_expires", "skip_inside"}  # of research tapes, of orders with ids
 
 
 def lines(order_rate: int) -> dict[str, dict[str, Any]]:
     """What differs from the default, by name of the line."""
     table: dict[str, dict[str, Any]] = {"default": {}}
-    table |= {name: {"rules": RULES[name]} for name in RULES if name not in IN_RESEARCH_ONLY}
+    table |= {name: {"rules": RULES[name]} for name in RULES if name not in ELSEWHERE}
     table |= {"parity, partial fills": {"rules": PARITY}}
     table |= {"parity, whole fills": {"rules": PARITY_WHOLE}}
     for queue, exponent in (("power3", 3), ("power", 2), ("log", 1), ("log2", 1), ("power2", 2)):

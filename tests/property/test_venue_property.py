@@ -229,7 +229,7 @@ def test_a_reduce_only_order_rests_only_while_it_reduces(
 
 
 @settings(max_examples=60, deadline=None)
-@given(tapes, st.sampled_from(QUEUE_MODELS), st.integers(0, sum(RULES.values())))
+@given(tapes, st.sampled_from(QUEUE_MODELS), switches)
 def test_without_partial_fills_an_order_rests_whole_or_not_at_all(
     tape: list[tuple[object, ...]], queue: str, rules: int
 ) -> None:

@@ -145,7 +145,7 @@ def test_damage_in_an_array_of_orders_names_its_row(tmp_path: Path) -> None:
     assert [str(each) for each in source.problems] == [
         f"{tmp_path / 'made.npz'}:{at + 1}: an order that is not there: left out"
     ]
-    data["ev"][at] += 1 - FILL  # a level
+    data["ev"][at] -= FILL - 1  # a level
     with pytest.raises(DataError, match="both orders by their ids and levels") as caught:
         read_npz(saved(tmp_path / "mixed.npz", data), ITEM)
     assert f"record {at + 1}:" in str(caught.value)

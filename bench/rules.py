@@ -32,7 +32,7 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "tape_two_sided.toml"
 MS = 1_000_000
 QUANTA = 1e-8
 RING = 1 << 17
-ELSEWHERE = {"levels_apart", "clear_expires", "skip_inside"}  # of research tapes, of orders with ids
+ELSEWHERE = {"levels_apart", "clear_expires", "skip_inside"}  # of other tapes
 
 
 def lines(order_rate: int) -> dict[str, dict[str, Any]]:

@@ -337,9 +337,9 @@ def report_command(
     if as_json:
         click.echo(json.dumps({**report.facts, "written": written}, ensure_ascii=False))
         return
-    from .words import exposures
+    from .words import cut_off, exposures
 
-    said = [*report.facts["sentences"], *exposures(report.facts)]
+    said = [*report.facts["sentences"], *exposures(report.facts), *cut_off(report.facts)]
     for line in [*said, *(f"written: {path}" for path in written)]:
         click.echo(line)
 

@@ -34,6 +34,9 @@ from .retrace import LogSource, Recorded, Retraced, retrace, simulate
 from .shadow import GRACE_NS, Fills, Rows, Shadow
 from .tape import market_rows
 from .views import names_of, record_line
+from .words import duration
+
+LACKING_S = 10.0  # from here on an event log that ends before the journal is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +231,10 @@ def _lines(recorded: Recorded, again: Retraced, facts: dict[str, Any]) -> list[s
         made = recorded.facts.get("mmcore")
         if made != __version__:
             lines.append(f"             the run was made by mmcore {made}, this is {__version__}")
+        lacking_s = _last_s(recorded.records) - _last_s(again.records)
+        if lacking_s > LACKING_S:
+            short = f"the event log ends {duration(lacking_s)} before the journal does"
+            lines.append(f"             {short}: it was cut, or could not be written")
     lines.append(f"journal      {recorded.hash[:32]}, now {again.hash[:32]}")
     if not recorded.live:
         return [*lines, "fills        simulated then and now: the same"] if again.same else lines
@@ -235,6 +242,10 @@ def _lines(recorded: Recorded, again: Retraced, facts: dict[str, Any]) -> list[s
         lines += _told(item, facts["instruments"][number])
     net = _realised_net(recorded)
     return [*lines, f"net          realised {net}, on paper {facts['resimulated_net']}"]
+
+
+def _last_s(records: Rows) -> float:
+    return float(records["ts_ns"][-1]) / 1e9 if len(records) else 0.0
 
 
 def _realised_net(recorded: Recorded) -> str:

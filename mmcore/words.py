@@ -49,6 +49,17 @@ def _times(factor: float) -> str:
     return {0.5: "half the latency", 1.0: "its own", 2.0: "twice"}.get(factor, f"{factor:g} x")
 
 
+def cut_off(facts: Mapping[str, Any]) -> list[str]:
+    """A warning where the event log ends long before the last fill; nothing otherwise."""
+    short_s = facts["run"]["unlogged_s"]
+    if not short_s:
+        return []
+    ends = f"the event log ends {duration(short_s)} before the last fill"
+    why = "it was cut, or could not be written"
+    what = "fills behind its end are measured against its last mid, so the figures above do not hold"
+    return [f"warning: {ends}: {why}; {what}"]
+
+
 def duration(seconds: float) -> str:
     """Time as people say it: 2 min 5 s, 3 h 10 min, 2.5 days."""
     if seconds < 0.1:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sqlite3
 import struct
 from contextlib import closing
@@ -126,7 +127,20 @@ def test_a_difference_is_found_and_told(tmp_path: Path, capsys: pytest.CaptureFi
         db.execute("UPDATE summary SET value = ? WHERE key = 'journal_hash'", ("0" * 64,))
     capsys.readouterr()
     assert replay(directory) == 3
-    assert "DIFFER at record 7" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "DIFFER at record 7" in said and "event log ends" not in said
+
+
+def test_an_event_log_that_was_cut_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = made(tmp_path)
+    log = directory / "events.mmt"
+    os.truncate(log, 4096 + (log.stat().st_size - 4096) // 256 * 64)
+    capsys.readouterr()
+    assert replay(directory) == 3
+    assert "DIFFER" in (said := capsys.readouterr().out)
+    assert "s before the journal does: it was cut" in said
 
 
 def test_a_live_run_is_reproduced_and_its_fills_are_accounted_for(

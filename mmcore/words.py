@@ -56,7 +56,7 @@ def cut_off(facts: Mapping[str, Any]) -> list[str]:
         return []
     ends = f"the event log ends {duration(short_s)} before the last fill"
     why = "it was cut, or could not be written"
-    what = "fills behind its end are measured against its last mid, so the figures above do not hold"
+    what = "fills behind its end are measured against its last mid: the figures above do not hold"
     return [f"warning: {ends}: {why}; {what}"]
 
 

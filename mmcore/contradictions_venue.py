@@ -11,6 +11,7 @@ from .schema import Config, FeesConfig, InstrumentConfig
 
 FEE_BPS_LEAST, FEE_BPS_MOST = -100, 1000  # as in [instrument.spec]
 FEE_BPS_TINY = 0.001  # nobody charges so little: it was meant as a fraction
+BY_ORDER = ("parity_fifo", "clear_expires", "skip_inside")  # about markets of orders with ids
 PARITY = ("parity", "parity_whole", "parity_fifo")
 
 
@@ -55,13 +56,14 @@ def of_simulation(config: Config, given: dict[str, Any]) -> Iterator[Contradicti
 def _fifo(config: Config) -> Iterator[Contradiction]:
     model, rules = ("simulation", "queue_model"), ("simulation", "rules")
     if config.simulation.queue_model != "fifo":
-        if "parity_fifo" in config.simulation.rules:
-            yield Contradiction(
-                rules,
-                "parity_fifo goes with the queue model fifo",
-                'queue_model = "fifo"',
-                (model,),
-            )
+        for index, name in enumerate(config.simulation.rules):
+            if name in BY_ORDER:
+                yield Contradiction(
+                    (*rules, index),
+                    f"{name} goes with the queue model fifo",
+                    'queue_model = "fifo", or remove it',
+                    (model,),
+                )
         return
     if config.market.source != "tape":
         yield Contradiction(

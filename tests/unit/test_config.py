@@ -290,6 +290,10 @@ ONE_FAULT = [
         1, "rules", '["take_unlimited"', "leaves no remainder", 'remove "take_remainder"',
     ),
     (
+        'simulation = { rules = ["skip_inside"] }\n' + SMALLEST,
+        1, "rules[0]", '"skip_inside"', "goes with the queue model fifo", 'queue_model = "fifo"',
+    ),
+    (
         'simulation = { rules = ["half_lot", "half_lot"] }\n' + SMALLEST,
         1, "rules[1]", '"half_lot"', "once", "remove",
     ),

@@ -58,7 +58,10 @@ def told(text: str) -> str:
 def test_every_switch_has_its_name_in_the_configuration() -> None:
     names = set(get_args(Rule))
     # funding has a key of its own, and whole messages are all that the engine ever sees
-    assert names == {*RULES, "parity", "parity_whole"} - {"no_funding", "levels_apart"}
+    assert names == {*RULES, "parity", "parity_whole", "parity_fifo"} - {
+        "no_funding",
+        "levels_apart",
+    }
     (kind,) = [field.kind for field in fields(FeesConfig) if field.name == "kind"]
     assert get_args(kind) == FEE_KINDS
 

@@ -6,7 +6,9 @@ usage: measure.py COUNTER STEPS_FOLDER
 import ctypes
 import json
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -18,10 +20,16 @@ from mmcore._quotes import GridStrategy, Strategy, TwoSidedStrategy
 from mmcore._rate import RateLimiter
 from mmcore._signals import Signals
 from mmcore._sim import SimLoop
+from mmcore._spec import SpecBox
 from mmcore._venue import Venue
+from mmcore.events import ContractKind
+from mmcore.instrument import Instrument
 from mmcore.synthetic import source
+from mmcore.tables import read_npz
 
 sys.path.insert(0, sys.argv[2])
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from l3_tape import LOT_SIZE, TICK_SIZE, tape
 from steps import Loop
 
 counter = ctypes.CDLL(sys.argv[1]).counter_taken
@@ -54,9 +62,9 @@ def of_the_book() -> dict[str, int]:
     return {"half": some, "all": taken(book.run), "messages": book.run()}
 
 
-def new_trader(strategy: Strategy) -> Trader:
+def new_trader(strategy: Strategy, spec: SpecBox = SPEC) -> Trader:
     return Trader(
-        Market(SPEC, Book(SPEC), Signals((1, 5), tick_window=100)),
+        Market(spec, Book(spec), Signals((1, 5), tick_window=100)),
         strategy,
         orders=Orders(),
         rate=RateLimiter(1000),
@@ -89,13 +97,32 @@ def of_the_engine(strategy: Strategy) -> dict[str, int]:
 def of_the_loop(strategy: Strategy) -> dict[str, int]:
     """The run's own loop, with the simulated venue and the way there and back."""
     trader = new_trader(strategy)
-    loop = SimLoop([trader], [Venue(SPEC)], [Latency(5_000_000, 5_000_000)])
-    loop.feed(ROWS)
+    return of_a_loop(trader, Venue(SPEC), ROWS, "local")
+
+
+def of_the_line(strategy: Strategy) -> dict[str, int]:
+    """The same on a market told order by order, by a queue model that knows the orders."""
+    item = Instrument(
+        venue="synthetic", symbol="L3", kind=ContractKind.LINEAR, tick=str(TICK_SIZE),
+        qty_decimals=2, lot=str(LOT_SIZE),
+    )  # fmt: skip
+    with tempfile.NamedTemporaryFile(suffix=".npz") as file:
+        np.savez(file, data=tape(steps=12_000, clears=2))
+        file.flush()
+        rows = read_npz(Path(file.name), item)
+    trader = new_trader(strategy, item.spec(0))
+    return of_a_loop(trader, Venue(item.spec(0), queue="fifo"), rows, "two")
+
+
+def of_a_loop(trader: Trader, venue: Venue, rows: np.ndarray, clock: str) -> dict[str, int]:
+    loop = SimLoop([trader], [venue], [Latency(5_000_000, 5_000_000)], clock=clock)
+    loop.feed(rows)
     loop.run(5_000)
     some = taken(loop.run, 10_000)
+    loop.end()
     return {
         "none": some,
-        "all": taken(loop.run, len(ROWS)),
+        "all": taken(loop.run, len(rows)),
         "requests": requests(trader),
         "filled": trader.state()["n_fills"],
         "messages": trader.market.n_messages,
@@ -110,6 +137,9 @@ TWO_SIDED = TwoSidedStrategy(
     max_bps_diff=0.05,
     max_absolute_position_size=50_000.0,
 )
+WIDE = TwoSidedStrategy(
+    target_liquidity=1.0, half_spread=80.0, max_bps_diff=5.0, max_absolute_position_size=500.0
+)
 print(
     json.dumps(
         {
@@ -118,6 +148,7 @@ print(
             "two_sided": of_the_engine(TWO_SIDED),
             "grid, simulated venue": of_the_loop(GRID),
             "two_sided, simulated venue": of_the_loop(TWO_SIDED),
+            "two_sided, orders with ids": of_the_line(WIDE),
         }
     )
 )

@@ -69,6 +69,14 @@ def test_an_event_becomes_requests_without_taking_memory(counts, strategy, road)
     assert engine["all"] == engine["none"]
 
 
+def test_orders_with_ids_take_no_memory(counts):
+    line = counts["two_sided, orders with ids"]
+    assert line["messages"] > 1000
+    assert line["requests"] > 100
+    assert line["filled"] > 10
+    assert line["all"] == line["none"]
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_one_allocation_in_an_event_would_be_seen(counts, strategy):
     engine = counts[strategy]

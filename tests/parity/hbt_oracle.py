@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hftbacktest import GTX, BacktestAsset, HashMapMarketDepthBacktest
+from hftbacktest import GTC, GTX, BacktestAsset, HashMapMarketDepthBacktest
 from numba import njit
 
 FILLS = [
@@ -279,5 +279,59 @@ def skewed(hbt, params, order_qty, partial, table, stamps):  # type: ignore[no-u
                 hbt.submit_sell_order(0, last_id, (bid - 3) * tick, order_qty, IOC, LIMIT, False)
             else:
                 hbt.submit_buy_order(0, last_id, (ask + 3) * tick, order_qty, IOC, LIMIT, False)
+    n_live, position, n = poll(hbt, live, n_live, left, position, table, stamps, n)
+    return n, code
+
+
+@njit
+def drawn(state, n):  # type: ignore[no-untyped-def]
+    state = state * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
+    return state, int((state >> np.uint64(33)) % np.uint64(n))
+
+
+@njit
+def blind(hbt, params, order_qty, partial, table, stamps):  # type: ignore[no-untyped-def]
+    step, state = params[0], np.uint64(params[1])
+    live, n_live = np.zeros(1024, np.int64), 0
+    left = np.zeros(1_000_000)
+    position, n, last_id, code = 0.0, 0, 0, 0
+    size = hbt.depth(0).tick_size
+    while True:
+        code, n_live, position, n = step_on(
+            hbt, step, partial, live, n_live, left, position, table, stamps, n
+        )
+        if code != 0:
+            break
+        n_live, position, n = poll(hbt, live, n_live, left, position, table, stamps, n)
+        depth = hbt.depth(0)
+        bid, ask = depth.best_bid_tick, depth.best_ask_tick
+        if bid == NO_BID or ask == NO_ASK:
+            continue
+        state, what = drawn(state, 10)
+        state, away = drawn(state, 15)
+        state, which = drawn(state, 8)
+        orders = hbt.orders(0)
+        if what < 5 and n_live < 8:
+            last_id += 1
+            left[last_id] = order_qty
+            live[n_live] = last_id
+            n_live += 1
+            tif = GTX if what < 2 else GTC
+            if which % 2:
+                hbt.submit_buy_order(
+                    0, last_id, (ask + 3 - away) * size, order_qty, tif, LIMIT, False
+                )
+            else:
+                hbt.submit_sell_order(
+                    0, last_id, (bid - 3 + away) * size, order_qty, tif, LIMIT, False
+                )
+        elif n_live:
+            mine = live[which % n_live]
+            order = orders.get(mine)
+            if active(order) and what < 7:
+                hbt.cancel(0, mine, False)
+            elif active(order):
+                tick = ask + 3 - away if order.side == 1 else bid - 3 + away
+                hbt.modify(0, mine, tick * size, order_qty, False)
     n_live, position, n = poll(hbt, live, n_live, left, position, table, stamps, n)
     return n, code

@@ -214,4 +214,29 @@ class Skewed(Strategy):
                 self.submit(BID, ask + 3, TimeInForce.IOC)
 
 
-STRATEGIES: dict[int, type[Strategy]] = {1: FixedOffset, 2: Grid5, 3: Skewed}
+class Blind(Strategy):
+    """Orders, cancels and changes of price by chance, a few ticks either way of the touch."""
+
+    state: int | None = None
+
+    def drawn(self, n: int) -> int:
+        state = self.params[1] if self.state is None else self.state
+        self.state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
+        return (self.state >> 33) % n
+
+    def decide(self, bid: int, ask: int, units: int) -> None:
+        what, away, which = self.drawn(10), self.drawn(15), self.drawn(8)
+        if what < 5 and len(self.live) < 8:
+            side = BID if which % 2 else ASK
+            tif = TimeInForce.GTX if what < 2 else TimeInForce.GTC
+            self.submit(side, ask + 3 - away if side == BID else bid - 3 + away, tif)
+        elif self.live:
+            order = list(self.live)[which % len(self.live)]
+            if what < 7:
+                self.cancel_if_active(order)
+            elif self.replay.active(order):
+                tick = ask + 3 - away if self.live[order].side == BID else bid - 3 + away
+                assert self.replay.modify(order, tick, self.order_qty) == Outcome.OK
+
+
+STRATEGIES: dict[int, type[Strategy]] = {1: FixedOffset, 2: Grid5, 3: Skewed, 4: Blind}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hbt_oracle import FILLS, fixed_offset, grid5, skewed
+from hbt_oracle import FILLS, blind, fixed_offset, grid5, skewed
 from hftbacktest import BacktestAsset, HashMapMarketDepthBacktest
 from make_hbt import END, digest
 
@@ -23,6 +23,7 @@ PLAYS = {
     1: ("fixed_offset", fixed_offset, ([50_000_000, 6, 0], [20_000_000, 6, 2])),
     2: ("grid5", grid5, ([50_000_000, 20, 1, 5], [25_000_000, 30, 2, 3])),
     3: ("skewed", skewed, ([1_000_000_000, 5, 3, 1, 1], [1_000_000_000, 4, 0, 2, 1])),
+    4: ("blind", blind, ([7_000_000, 5], [30_000_000, 6])),
 }
 LATENCIES = ((3_000_000, 2_000_000), (40_000_000, 15_000_000), (200_000, 100_000))
 TAPES = ({"steps": 6000, "seed": 11, "clears": 2}, {"steps": 6000, "seed": 12, "clears": 0})

@@ -88,10 +88,10 @@ class Side:
         self.traders = [
             Trader(
                 self.markets[i], strategy(each), orders=Orders(requote_bps=0.2),
-                rate=RateLimiter(int(each["rate"])), account=account, ring=self.ring, number=i,
-                position_max=20_000, loss_max=each["loss_max"],
-                **{name: int(each[name]) for name in
-                   ("stale_ns", "debounce_ns", "age_ns_max", "pause_ns")},
+                rate=RateLimiter(each["rate"]), account=account, ring=self.ring, number=i,
+                position_max=20_000, loss_max=each["loss_max"], stale_ns=each["stale_ns"],
+                debounce_ns=each["debounce_ns"], age_ns_max=each["age_ns_max"],
+                pause_ns=each["pause_ns"],
             )
             for i, each in enumerate(facts)
         ]  # fmt: skip

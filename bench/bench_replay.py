@@ -1,12 +1,15 @@
 """Is a backtest as fast as it should be?  Beside hftbacktest, turn by turn, fills compared first.
 
     python bench/bench_replay.py --hftbacktest /path/to/python [--tape FILE.npz ...] [--rounds 7]
+    python bench/bench_replay.py --hftbacktest /path/to/python --real DATA_DIR [--rounds 0]
 
 The rival runs in an interpreter of its own (hftbacktest 2.4.4 with its fastest depth, warm).  Both
 sides play the three parity strategies, compiled, and the bare replay, by the same rules; every fill
 must be the same (ids, times, ticks, quantities, maker flags) before anything is timed.  Tapes are
 the parity tape of ``tests/data`` or the folder given with ``--parity``, and npz files in
-hftbacktest's form, as its converters write them.  Ratios are medians over the rounds.  Then how
+hftbacktest's form, as its converters write them; with --real the recordings of Binance futures
+under a folder, converted by hftbacktest's own converter first.  Money must agree within 1e-6.
+Ratios are medians over the rounds, speeds those of the fastest; 0 rounds only compare.  Then how
 long a first result takes, from nothing: interpreter, imports, compilation.
 """
 
@@ -34,6 +37,9 @@ from build import build
 HERE = Path(__file__).parent / "replay"
 MS = 1_000_000
 DEPTH, SNAPSHOT = 1, 4  # kinds of rows
+MONEY = ("balance", "fee")
+MONEY_OFF_MAX = 1e-6
+REAL = ("usdm/*/*.gz", "coinm/*/*_20240808.gz")  # recordings that hold their snapshot
 WORK = {  # name: strategy, parameters, what the ratio is to be
     "bare replay": (0, (100 * MS,), 2.0),
     "quotes every 100 ms": (1, (100 * MS, 6, 1), 2.5),
@@ -113,19 +119,28 @@ def measure(name: str, job: Job, sides: tuple[Player, Player], rounds: int, targ
     answers = [
         side.play(replace(job, fills=str(file))) for side, file in zip(sides, files, strict=True)
     ]
-    if wrong := difference(*files):
+    wrong = difference(*files)
+    for what in MONEY:
+        one, other = (answer[what] for answer in answers)
+        if not wrong and not abs(one - other) <= MONEY_OFF_MAX:
+            wrong = f"{what} {one!r} against {other!r}"
+    if wrong:
         print(f"  {name:27} NOT THE SAME: {wrong}")
         return False
+    same = f"{answers[0]['fills']:,} fills and the money, all the same"
+    if not rounds:
+        print(f"  {name:27} {same}")
+        return True
     a, b = [], []
     for _ in range(rounds):
         a.append(ours.play(job)["seconds"])
         b.append(theirs.play(job)["seconds"])
     rows = answers[0]["rows"]
     ratio = statistics.median(y / x for x, y in zip(a, b, strict=True))
-    fast, slow = (rows / statistics.median(times) / 1e6 for times in (a, b))
+    fast, slow = (rows / min(times) / 1e6 for times in (a, b))
     print(
         f"  {name:27} {fast:6.1f} M rows/s  hftbacktest {slow:5.1f}  {ratio:5.1f}x (goal {target}x)"
-        f"  {answers[0]['fills']:,} fills, all the same"
+        f"  {same}"
     )
     return True
 
@@ -155,14 +170,26 @@ def first_result(job: Job, rival: str, module: Path) -> None:
         print(f"  {'compiling a strategy':27} {time.perf_counter() - start:6.2f} s   once")
 
 
+def converted(data: Path, rival: str, folder: Path) -> list[Path]:
+    """Recordings under a folder in hftbacktest's form, by its own converter."""
+    files = [str(path) for pattern in REAL for path in sorted((data / "binance").glob(pattern))]
+    out = folder / "real"
+    out.mkdir()
+    subprocess.run([rival, str(HERE / "tapes.py"), str(out), *files], check=True)
+    return sorted(out.glob("*.npz"))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--hftbacktest", metavar="PYTHON", help="interpreter that has hftbacktest")
     parser.add_argument("--tape", action="append", default=[], type=Path)
+    parser.add_argument("--real", type=Path, metavar="DATA_DIR", help="recordings to convert")
     parser.add_argument("--rounds", type=int, default=7)
     given = parser.parse_args()
-    if not given.hftbacktest or not given.tape:
-        print("needs --hftbacktest PYTHON and --tape FILE.npz: nothing was measured")
+    if not given.hftbacktest or not (given.tape or given.real):
+        print(
+            "needs --hftbacktest PYTHON, and --tape FILE.npz or --real DATA_DIR: nothing was done"
+        )
         return 0
     same = True
     with ExitStack() as stack:
@@ -172,7 +199,10 @@ def main() -> int:
             stack.enter_context(player(sys.executable, str(HERE / "ours.py"), str(module.parent))),
             stack.enter_context(player(given.hftbacktest, str(HERE / "theirs.py"))),
         )
-        for path in given.tape:
+        tapes = list(given.tape)
+        if given.real:
+            tapes += converted(given.real, given.hftbacktest, folder)
+        for path in tapes:
             job = job_of(path, folder)
             facts = sides[0].play(replace(job, strategy=0, params=(10**18,)))
             each = facts["bytes"] / facts["rows"]
@@ -180,7 +210,8 @@ def main() -> int:
             for name, (number, params, target) in WORK.items():
                 work = replace(job, strategy=number, params=params)
                 same &= measure(name, work, sides, given.rounds, target)
-        first_result(job_of(given.tape[0], folder), given.hftbacktest, module)
+        if given.rounds:
+            first_result(job_of(tapes[0], folder), given.hftbacktest, module)
     return 0 if same else 1
 
 

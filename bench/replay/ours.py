@@ -59,7 +59,8 @@ def play(job: Job) -> dict[str, Any]:
         table |= {name: fills[name] for name in COLUMNS[:2]}
         table["qty"] = grid.qty(fills["qty"])
         np.savez(job.fills, **table)
-    return {"seconds": took, "fills": len(fills), "rows": n_rows, "bytes": rows.nbytes}
+    money = {"balance": replay.balance, "fee": replay.fee}
+    return {"seconds": took, "fills": len(fills), "rows": n_rows, "bytes": rows.nbytes, **money}
 
 
 if __name__ == "__main__":

@@ -51,13 +51,15 @@ def play(job: Job) -> dict[str, Any]:
         n = 0
         bare(hbt, job.params[0])
     took = time.perf_counter() - start
+    state = hbt.state_values(0)
+    money = {"balance": float(state.balance), "fee": float(state.fee)}
     hbt.close()
     if job.fills:
         rows = {name: table[:n, i] for i, (name, _) in enumerate(FILLS)}
         rows["exch_ts"], rows["seen_ts"] = stamps[:n, 0], stamps[:n, 1]
         order = np.lexsort((rows["order_id"], rows["exch_ts"]))
         np.savez(job.fills, **{name: rows[name][order] for name in COLUMNS})
-    return {"seconds": took, "fills": int(n), "rows": len(data), "bytes": data.nbytes}
+    return {"seconds": took, "fills": int(n), "rows": len(data), "bytes": data.nbytes, **money}
 
 
 if __name__ == "__main__":

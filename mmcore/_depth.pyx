@@ -219,12 +219,8 @@ cdef inline bint _put(CBook* c, const Event* e) noexcept nogil:
     return True
 
 
-cdef int book_apply(CBook* c, const Event* e) noexcept nogil:
-    if e.kind == EV_DEPTH:
-        if _oddities(e) == 0 and _in_order(c) and _put(c, e):
-            _passed(c, e, 1)
-            return BK_OK
-        return _depth(c, e)
+cdef int _note(CBook* c, const Event* e) noexcept nogil:
+    # What is no depth message, and apart from these, whose way it would make longer.
     if e.kind == EV_CLEAR:
         return _clear(c, e)
     if e.kind == EV_LINK_DOWN:
@@ -234,6 +230,15 @@ cdef int book_apply(CBook* c, const Event* e) noexcept nogil:
         book_block(c, ST_FULL)
         return BK_FULL
     return BK_OK
+
+
+cdef int book_apply(CBook* c, const Event* e) noexcept nogil:
+    if e.kind == EV_DEPTH:
+        if _oddities(e) == 0 and _in_order(c) and _put(c, e):
+            _passed(c, e, 1)
+            return BK_OK
+        return _depth(c, e)
+    return _note(c, e)
 
 
 # -- reading -------------------------------------------------------------------------------------
@@ -420,7 +425,10 @@ cdef bint book_follow(CBook* c, Cursor* at, int64_t until_ns) noexcept nogil:
                 _passed(c, last, n)
                 n = 0
             i += event_rows(e) - 1
-            book_apply(c, e)
+            if e.kind == EV_DEPTH:
+                book_apply(c, e)
+            else:
+                _note(c, e)
             plain = _in_order(c)
             seen = True
     if n:

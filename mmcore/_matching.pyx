@@ -164,8 +164,9 @@ cdef void venue_before(CVenue* v, const Event* e) noexcept nogil:
         if e.kind >= EV_ORDER_ADD:
             line_before(v, e)
         return
-    v.touch[0] = v.book.bid_tick
-    v.touch[1] = v.book.ask_tick
+    if v.rules & RULE_CROSS_ONCE:
+        v.touch[0] = v.book.bid_tick
+        v.touch[1] = v.book.ask_tick
     if e.flags & FLAG_SNAPSHOT and not e.flags & FLAG_CONT:
         v.in_snapshot = True
         for s in range(2):
@@ -173,11 +174,13 @@ cdef void venue_before(CVenue* v, const Event* e) noexcept nogil:
                 v.orders[v.index[s][i]].shown = book_qty(
                     v.book, BID if s == 0 else ASK, v.orders[v.index[s][i]].tick)
         return
-    if v.in_snapshot or <int>e.n_bids + <int>e.n_asks > LEVELS_MAX:
+    if v.in_snapshot:
         return
-    if e.n_bids == 0 and e.n_asks == 0:
+    if e.n_bids | e.n_asks == 0:
         if e.side and v.marks[side_row(e.side)][e.tick & (MARKS - 1)]:
             _touch_level(v, e.side, e.tick, e.qty)
+        return
+    if <int>e.n_bids + <int>e.n_asks > LEVELS_MAX:
         return
     marks = v.marks[0]
     for i in range(e.n_bids):

@@ -26,7 +26,7 @@ class Tally:
     in one instant are one message, so that nobody decides on half of it; else each order's own.
     """
 
-    def __init__(self, *, together: bool = False) -> None: ...
+    def __init__(self, together: bool = False) -> None: ...
     def run(self, rows: _Rows) -> _Rows:
         """EVENT rows of orders, prints and clears, each with the depth rows that follow from it.
 

@@ -283,7 +283,7 @@ cdef class Tally:
     cdef Book venue
     cdef Book ours
 
-    def __cinit__(self, *, bint together=False):
+    def __cinit__(self, bint together=False):
         self.venue = Book(far_levels=FAR_LEVELS)
         self.ours = Book(far_levels=FAR_LEVELS)
         self.c.clocks[0].book = self.venue.c
@@ -293,7 +293,7 @@ cdef class Tally:
         self.c.together = together
         self.c.bad_row = -1
 
-    def __init__(self, *, bint together=False):
+    def __init__(self, bint together=False):
         pass
 
     def run(self, rows):

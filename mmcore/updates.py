@@ -252,12 +252,13 @@ def _update(csv: _Csv, group: list[_Line], before: int) -> Iterator[Rows]:
     end, spoilt = group[-1], False
     for line in group:
         faults = [] if line.good else [""]
+        side = line.fields.get("IsAsk", "")  # a torn row may end before it
         if (line.event_ns, _id(line, FIRST_ID)) != (end.event_ns, _id(end, FIRST_ID)):
             faults.append("event time or first update id differs within one update")
         if not (_id(line, FIRST_ID) and _id(line, LAST_ID) and _id(line, name)):
             faults.append("an update id is no number")
-        elif line.fields["IsAsk"] not in {"0", "1"}:
-            faults.append(f"IsAsk {line.fields['IsAsk']!r} is neither 0 nor 1")
+        elif side not in {"0", "1"}:
+            faults.append(f"IsAsk {side!r} is neither 0 nor 1")
         elif before and _id(line, name) - back != before:
             # Told, but no damage of the row: the book judges a gap.
             csv.refuse(line.number, f"follows update {_id(line, name) - back}, not {before}")

@@ -314,6 +314,16 @@ def test_every_damaged_row_of_a_csv_file_is_named(file):
     assert rows[1:2].view(LEVEL)["tick"].tolist()[:2] == [2311, 2313]
 
 
+def test_a_row_that_is_torn_anywhere_is_named_and_left_out(file):
+    rows = [csv_row(1741046400000 + i, i, i, 0, "0.2311") for i in (10, 11, 12, 13)]
+    for end in range(1, len(rows[2].rpartition(",")[0])):
+        text = CSV + "".join([*rows[:2], rows[2][:end], "\n", rows[3]])
+        source = TapeSource([file(text.encode(), "x.csv")])
+        names = [name for name, _ in heads(read(source))]
+        assert names[0] == names[-1] == "DEPTH" and names[-2] == "LINK_DOWN", rows[2][:end]
+        assert source.problems[0].line == 4
+
+
 def test_trades_of_a_csv_file(file):
     header = (
         "TimestampOfReceive,Stream,EventType,EventTime,TransactionTime,Symbol,TradeId,Price,"

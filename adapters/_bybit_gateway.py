@@ -52,6 +52,7 @@ UP_S = 15.0
 RESOLVE_S = 0.1
 CHECK_S = 0.25
 REFILL_S = 10.0
+SWITCH_S = 5.0  # until a dead man's switch that could not be set is tried again
 CLOCK_S = 60.0
 QUIET_NS = 1_000_000_000
 READINGS = 5  # of the account, until nothing is filled meanwhile
@@ -159,6 +160,7 @@ class BybitGateway(Delivery):
         if self._setup.keys is not None:
             self._make_trading(sink)
             await self._bring_up("private")
+            self._every(SWITCH_S, self._set_switch)
             if self._setup.order_entry == "socket":
                 await self._bring_up("trade")
             self._every(RESOLVE_S, self._resolve)
@@ -307,6 +309,11 @@ class BybitGateway(Delivery):
             await self._rest.ask(http.set_dcp, pool="switch", product=product, timeWindow=window)
             self._window = window
         await self._private.subscribe(self._streams["private"], [topic])
+
+    async def _set_switch(self) -> None:
+        """Try again what failed; a connection that comes up tries by itself."""
+        if self._switch is not None and self._streams["private"].state == "up":
+            await self._switch.again()
 
     async def _trade_up(self, stream: Stream) -> None:
         assert self._desk is not None

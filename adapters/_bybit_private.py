@@ -122,12 +122,16 @@ class Private:
         await self.refill()
 
     async def subscribe(self, stream: Stream, topics: Sequence[str]) -> None:
-        """Ask for topics, and wait for the answer.  Raises VenueError where it is no."""
+        """Ask for topics, and wait for the answer.  Raises VenueError where it is no.
+
+        That a topic is read already is a yes: an earlier answer was lost.
+        """
         key = f"s {topics[0]}"
         frame = orjson.dumps({"op": "subscribe", "req_id": key, "args": topics})
         answer = await self.pending.ask(key, partial(stream.send, frame), "subscription")
-        if answer.get("success") is not True:
-            raise VenueError(f"subscription refused: {answer.get('ret_msg')}", where="bybit")
+        said = str(answer.get("ret_msg"))
+        if answer.get("success") is not True and "already subscribed" not in said:
+            raise VenueError(f"subscription refused: {said}", where="bybit")
 
     def on_down(self, why: str) -> None:
         """Whoever waits for an answer is told; fills wait for the next reading."""

@@ -77,6 +77,11 @@ class DeadMan:
             "stay; mmcore goes on, and tries again"
         )
 
+    async def again(self) -> None:
+        """Set it, where it was tried and failed; for one that needs no renewal."""
+        if self._is_set is False:
+            await self.arm()
+
     async def keep(self) -> None:
         """Renew it, until cancelled."""
         while True:

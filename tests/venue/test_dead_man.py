@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mmcore.adapters import _dead_man
+from mmcore.adapters import _bybit_gateway, _dead_man
 from mmcore.adapters._dead_man import DeadMan
 from mmcore.box.orders import Ending, Order
 from mmcore.counterpart import BoxCounterpart
@@ -156,5 +156,25 @@ def test_spot_at_binance_says_that_it_has_none() -> None:
             quoting(counterpart) as witness,
         ):
             assert told(witness, "has no dead man's switch") == 1
+
+    asyncio.run(story())
+
+
+def test_at_bybit_a_switch_that_could_not_be_set_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_bybit_gateway, "SWITCH_S", 0.05)
+
+    async def story() -> None:
+        async with BoxCounterpart.open("bybit-linear", "BTCUSDT") as counterpart:
+            counterpart.fault("reply", "rest:countdown", status=503)
+            async with quoting(counterpart) as witness:
+                await witness.until(
+                    lambda: told(witness, "dead man's switch is set again") == 1,
+                    what="the switch is set",
+                )
+                assert told(witness, "could not be set") == 1
+                await asyncio.sleep(0.2)
+                assert told(witness, "dead man's switch is set") == 1
 
     asyncio.run(story())

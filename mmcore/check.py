@@ -28,7 +28,7 @@ from .progress import plural
 from .sample import Sample, look
 from .schema import Config, InstrumentConfig
 from .sources import source_of
-from .wiring import CAPABILITIES, position_max_of, strategy_of
+from .wiring import CAPABILITIES, build, position_max_of, strategy_of, venue_of
 
 SECONDS = 20.0  # of market time that are looked at
 FINER = 4  # decimals added to sizes to see what the strategy wants before lots and minima
@@ -123,8 +123,8 @@ def _order_line(order: Order) -> str:
 def check(config: Config) -> Report:
     """Look at the market, lay out every ladder, and judge it.
 
-    Raises ConfigError for an instrument nothing is known of and for a fault script with mistakes,
-    DataError for a tape that cannot be read.
+    Raises ConfigError for an instrument nothing is known of, for a fault script with mistakes and
+    for whatever else a run would refuse at its start; DataError for a tape that cannot be read.
     """
     flag = " --live" if config.mode == "live" and config.environment == "testnet" else ""
     report = Report(config.path, flag)
@@ -132,6 +132,7 @@ def check(config: Config) -> Report:
     report.findings += _directory(config)
     source = source_of(config, seconds=SECONDS)
     with closing(source):
+        _put_together(config, source.instruments)
         samples = look(source, SECONDS)
         damage = source.problem_count
     for item, sample in zip(config.instruments, samples, strict=True):
@@ -178,6 +179,14 @@ def _place(config: Config) -> Iterator[Finding]:
             else:
                 yield Finding("ok", about, f"{venue}: keys are there, written as they should be")
         yield _switch(config)
+
+
+def _put_together(config: Config, instruments: tuple[Instrument, ...]) -> None:
+    """Raise ConfigError where the parts of the run cannot be made."""
+    build(config, instruments)
+    if config.mode == "paper":
+        for index, instrument in enumerate(instruments):
+            venue_of(config, index, instrument)
 
 
 def _switch(config: Config) -> Finding:

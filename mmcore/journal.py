@@ -426,7 +426,10 @@ class _Opened:
         if not path.is_file():
             raise FileNotFoundError(f"there is no journal at {path}")
         self._path = path
-        self._db = _connected(path)
+        try:
+            self._db = _connected(path)
+        except sqlite3.DatabaseError as error:
+            raise self._unreadable(error) from error
 
     def __enter__(self) -> sqlite3.Connection:
         return self._db
@@ -434,8 +437,10 @@ class _Opened:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._db.close()
         if isinstance(error, sqlite3.DatabaseError):
-            raise DataError(
-                f"the journal cannot be read ({error})",
-                file=self._path,
-                todo="take a whole copy of the run directory",
-            ) from error
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: sqlite3.DatabaseError) -> DataError:
+        todo = "take a whole copy of the run directory"
+        if not os.access(self._path, os.R_OK):
+            todo = "have the right to read it given to you"
+        return DataError(f"the journal cannot be read ({error})", file=self._path, todo=todo)

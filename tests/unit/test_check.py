@@ -202,6 +202,12 @@ def test_the_file_at_the_root_is_the_template(root):
     assert path.read_text("utf-8") == text_for()
 
 
+@pytest.mark.parametrize("limit", ["max_position", "max_order_size"])
+def test_what_a_run_would_refuse_at_its_start_is_refused(limit):
+    with pytest.raises(ConfigError, match=rf"limits\.{limit} = 1e-09 is below one lot"):
+        report_of(f"{SMALL}[instrument.limits]\n{limit} = 1e-9\n")
+
+
 def test_a_folder_that_cannot_be_made_is_a_fault(tmp_path):
     (tmp_path / "file").write_text("")
     for name, ok in (("new/runs", True), ("file", False), ("file/runs", False)):

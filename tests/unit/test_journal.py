@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmcore.errors import ConfigError
+from mmcore import journal as module
+from mmcore.errors import ConfigError, DataError
 from mmcore.events import RECORD, RecordKind
 from mmcore.journal import (
     BALLAST_NAME,
@@ -99,6 +100,20 @@ def test_the_journal_owns_a_copy_of_what_it_was_given(directory: RunDirectory) -
     rows["tick"] = 0
     journal.close()
     assert (read_records(directory.journal)["tick"] != 0).all()
+
+
+def test_a_journal_that_may_not_be_opened_is_told(
+    directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Journal(directory).close()
+
+    def connected(path: Path) -> sqlite3.Connection:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    monkeypatch.setattr(module, "_connected", connected)
+    with pytest.raises(DataError, match=r"cannot be read \(unable to open") as caught:
+        read_facts(directory.journal)
+    assert str(directory.journal) in str(caught.value)
 
 
 def test_facts_and_summary_are_plain_tables(directory: RunDirectory) -> None:

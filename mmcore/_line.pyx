@@ -80,15 +80,21 @@ cdef void _step_up(CVenue* v, const MarketOrder* x, int64_t qty) noexcept nogil:
 
 
 cdef void _stood_before(CVenue* v, const MarketOrder* x) noexcept nogil:
-    # An order told in the instant of a clear was there before it: ahead of all own orders.
+    # An order told in the instant of a clear was there before it: ahead of own orders there.
     cdef int s = side_row(x.side)
     cdef int i
     cdef VenueOrder* o
     for i in range(v.n[s]):
         o = &v.orders[v.index[s][i]]
-        o.place.rank = x.rank
         if o.tick == x.tick:
+            o.place.rank = x.rank
             o.place.front += x.qty
+
+
+cdef bint _told_anew(const CVenue* v, const MarketOrder* x, int64_t ts_ns) noexcept nogil:
+    # Was the price of this order cleared in this instant?
+    cdef int s = side_row(x.side)
+    return ts_ns == v.cleared_ns[s] and x.tick * x.side >= v.cleared_to[s]
 
 
 cdef void line_after(CVenue* v, const Event* e, int64_t ts_ns) noexcept nogil:
@@ -102,7 +108,7 @@ cdef void line_after(CVenue* v, const Event* e, int64_t ts_ns) noexcept nogil:
     y = ids_find(v.book.ids, e.aux)
     if x.rank:
         _step_up(v, x, x.qty - y.qty if y != NULL and y.rank == x.rank else x.qty)
-    if y != NULL and y.rank != x.rank and ts_ns == v.cleared_ns[side_row(y.side)]:
+    if y != NULL and y.rank != x.rank and _told_anew(v, y, ts_ns):
         _stood_before(v, y)
 
 
@@ -111,11 +117,14 @@ cdef void _recount(CVenue* v, VenueOrder* o) noexcept nogil:
 
 
 cdef void line_cleared(CVenue* v, const Event* e, int64_t ts_ns) noexcept nogil:
+    cdef int64_t to = e.tick * e.side if e.side and e.tick > 0 else INT64_MIN
     cdef int i, s
     cdef VenueOrder* o
     for s in range(2):
         if e.side and side_row(e.side) != s:
             continue
+        if v.cleared_ns[s] != ts_ns or to < v.cleared_to[s]:
+            v.cleared_to[s] = to
         v.cleared_ns[s] = ts_ns
         i = 0
         while i < v.n[s]:

@@ -92,6 +92,7 @@ cdef struct CVenue:
     bint unknown                # the book has been unhealthy since the last healthy message
     MarketOrder seen            # of the row under way, before it; rank 0: there was none
     int64_t cleared_ns[2]       # when a side of the book was last cleared
+    int64_t cleared_to[2]       # and down to which tick * side; INT64_MIN: all of it
     int64_t touch[2]            # of the book before the message under way
     uint64_t rank_last
     int32_t n_owners

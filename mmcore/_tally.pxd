@@ -19,8 +19,8 @@ ctypedef struct Changed:
 cdef struct Clock:          # what one side of a tape of two clocks has been told
     CBook* book
     bint whole              # an instant in which the whole book is told is under way
-    int64_t ns              # that of the last order; INT64_MIN: none yet
-    Event last              # the last order
+    int64_t ns              # that of the last order
+    Event last              # the last order, or a clear of the whole book; kind 0: none yet
     int32_t n_changed       # levels that no row has told yet
     Changed changed[CHANGED_MAX]
     Level* levels           # a message being made

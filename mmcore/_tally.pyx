@@ -15,7 +15,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from libc.stdint cimport INT64_MIN, int64_t
+from libc.stdint cimport int64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from ._book cimport Book, book_apply, book_qty, book_top
@@ -196,7 +196,7 @@ cdef inline int64_t _ns(const Event* e, int clock) noexcept nogil:
 
 cdef inline bint _waits(const CTally* t, int clock) noexcept nogil:
     cdef const Clock* c = &t.clocks[clock]
-    return (c.whole or c.n_changed > 0) and c.ns != INT64_MIN
+    return (c.whole or c.n_changed > 0) and c.last.kind != 0
 
 
 cdef inline bint _over(const CTally* t, const Event* e, int clock) noexcept nogil:
@@ -289,7 +289,6 @@ cdef class Tally:
         self.c.clocks[0].book = self.venue.c
         self.c.clocks[1].book = self.ours.c
         self.c.clocks[0].whole = self.c.clocks[1].whole = self.c.twin = True
-        self.c.clocks[0].ns = self.c.clocks[1].ns = INT64_MIN
         self.c.together = together
         self.c.bad_row = -1
 

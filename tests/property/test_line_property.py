@@ -40,7 +40,12 @@ steps = st.lists(
         st.tuples(st.just("cancel"), told),
         st.tuples(st.just("execute"), told),
         st.tuples(st.just("execute"), told),
-        st.tuples(st.just("clear"), st.sampled_from([BID, ASK, 0]), st.lists(told, max_size=6)),
+        st.tuples(
+            st.just("clear"),
+            st.sampled_from([BID, ASK, 0]),
+            st.lists(told, max_size=6),
+            st.one_of(st.none(), behind),
+        ),
         st.tuples(st.just("place"), slots, sides, behind, st.integers(1, 6)),
         st.tuples(st.just("place"), slots, sides, behind, st.integers(1, 6)),
         st.tuples(st.just("amend"), slots, behind, st.integers(1, 6)),
@@ -63,6 +68,11 @@ def market_tick(side: int, away: int) -> int:
 def own_tick(side: int, away: int) -> int:
     """From one tick better than the market's best on."""
     return 100 - side * away
+
+
+def cleared(side: int, tick: int, of_side: int, at_tick: int) -> bool:
+    """Whether a clear of a side, down to a tick unless that is 0, concerns a price."""
+    return side == 0 or (side == of_side and (tick == 0 or (at_tick - tick) * side >= 0))
 
 
 # ---- the naive model
@@ -152,8 +162,10 @@ class Line:
             key=lambda each: (-each.tick * each.side, self.queue(each.side, each.tick).index(each)),
         )
 
-    def clear(self, side: int) -> None:
-        for number in [n for n, order in self.orders.items() if side in (0, order.side)]:
+    def clear(self, side: int, tick: int) -> None:
+        """A side from its best price to this one, 0: all of it; or both."""
+        gone = [n for n, each in self.orders.items() if cleared(side, tick, each.side, each.tick)]
+        for number in gone:
             self.leave(number)
 
     def place(self, slot: int, side: int, tick: int, qty: int) -> None:
@@ -254,15 +266,16 @@ def play(stage: Stage, line: Line, step: tuple[Any, ...]) -> list[tuple[int, int
         ask(stage, line, what, rest[0], rest[1:])
         return []
     if what == "clear":
-        side, again = rest
-        rows = [(Kind.CLEAR, 0, side, 0, 0)]
-        line.clear(side)
+        side, again, to = rest
+        to_tick = 0 if side == 0 or to is None else market_tick(side, to)
+        rows = [(Kind.CLEAR, 0, side, to_tick, 0)]
+        line.clear(side, to_tick)
         if side == 0:
             again = [(90 + i, *far) for i, far in enumerate(FAR)] + again
         for number, each_side, away, qty in again:
             tick = away if number >= 90 else market_tick(each_side, away)
             rows.append((Kind.ORDER_ADD, number, each_side, tick, qty))
-            at_clear = side in (0, each_side)
+            at_clear = cleared(side, to_tick, each_side, tick)
             line.tell("add", number, each_side, tick, qty, at_clear=at_clear)
     else:
         number, side, away, qty = rest[0]
@@ -277,7 +290,7 @@ def play(stage: Stage, line: Line, step: tuple[Any, ...]) -> list[tuple[int, int
 @given(steps, st.booleans())
 def test_a_naive_line_answers_alike(tape_of: list[tuple[Any, ...]], together: bool) -> None:
     stage, line = Stage(together=together), Line()
-    play(stage, line, ("clear", 0, []))
+    play(stage, line, ("clear", 0, [], None))
     for step in tape_of:
         fills = play(stage, line, step)
         assert fills == line.fills, step

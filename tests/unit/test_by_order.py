@@ -120,6 +120,41 @@ def test_own_orders_share_what_was_executed_behind_them() -> None:
     assert fills((Kind.TRADE, 0, ASK, 90, 50)) == []  # executions say it all
 
 
+def test_a_clear_of_some_prices_leaves_the_lines_at_the_others() -> None:
+    venue, tally = Venue(ITEM.spec(0), queue="fifo"), Tally()
+
+    def tell(now: int, *told: Told) -> np.ndarray:
+        rows = rows_of(*told, (Kind.OTHER, 0, 0, 0, 0))
+        rows["ts_venue_ns"] = rows["ts_local_ns"] = now
+        rows[-1]["ts_venue_ns"] = rows[-1]["ts_local_ns"] = now + 1
+        return venue.market(tally.run(rows))
+
+    tell(10, (ADD, 1, BID, 99, 5), (ADD, 2, BID, 98, 5), (ADD, 3, ASK, 101, 5))
+    for slot, tick in ((0, 98), (1, 99)):
+        request = np.zeros(1, REQUEST)
+        request["kind"], request["slot"], request["side"] = RequestKind.PLACE, slot, BID
+        request["tick"], request["qty"] = tick, 3
+        venue.request(request, 20)
+    tell(30, (ADD, 4, BID, 98, 4))
+    tell(40, (Kind.CLEAR, 0, BID, 99, 0), (ADD, 5, BID, 99, 2), (ADD, 6, BID, 98, 1))
+    assert venue.orders()[["tick", "ahead"]].tolist() == [(99, 0.02), (98, 0.05)]
+    assert tell(50, (EXECUTE, 5, BID, 99, 2)).tolist() == []  # was there before us
+    filled = tell(60, (EXECUTE, 6, BID, 98, 1))
+    assert filled[["slot", "qty"]].tolist() == [(1, 1)]  # behind both, the better price first
+    filled = tell(70, (EXECUTE, 4, BID, 98, 4))
+    assert filled[["slot", "qty"]].tolist() == [(1, 2), (0, 2)]
+
+
+def test_rows_of_any_time_are_summed() -> None:
+    tally, first = Tally(together=True), -(2**63)
+    for step, at_ns in enumerate((first, 1, 2, first, 3)):
+        rows = rows_of(*[(ADD, 1000 * step + i, BID, 100 + i, 5) for i in range(600)])
+        rows["ts_venue_ns"] = rows["ts_local_ns"] = at_ns
+        told = tally.run(rows)
+    told = np.concatenate([told, tally.end()])
+    assert int((told["kind"] == ADD).sum()) == 600
+
+
 def saved(path: Path, data: np.ndarray) -> Path:
     np.savez(path, data=data)
     return path

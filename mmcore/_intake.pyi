@@ -122,7 +122,8 @@ def sound_rows(
 
     raw: the bytes of C-contiguous EVENT rows.  n_kinds: one more than the highest kind.  two:
     whether the venue's order is one of its own.  clocks: ours and the venue's at the rows before,
-    in ns; moved on.  Returns the rows, 0 or the RowFault of the message behind them (see
+    in ns; moved on to the last of the rows returned, where there are none to the one ahead of the
+    fault.  Returns the rows, 0 or the RowFault of the message behind them (see
     ``_intake.pxd``), and that message's row.
     """
 

@@ -416,13 +416,17 @@ def sound_rows(const uint8_t[::1] raw not None, int64_t limit, int64_t n_kinds,
     cdef int64_t done = 0
     cdef int64_t whole = 0  # up to here no message goes on
     cdef int64_t n, fault
+    cdef int64_t[2] seen    # the clocks at `done`; what is not whole yet is gone through again
     cdef const Event* e = NULL
     if clocks.shape[0] != 2:
         raise ValueError(f"{clocks.shape[0]} clocks, expected ours and the venue's")
+    seen[0], seen[1] = clocks[0], clocks[1]
     while done < total:
         e = <const Event*>&raw[0] + done
-        fault = fault_of(e, n_kinds, n_instruments, two, &clocks[0])
+        fault = fault_of(e, n_kinds, n_instruments, two, seen)
         if fault != ROW_SOUND:
+            if whole == 0:
+                clocks[0], clocks[1] = seen[0], seen[1]
             return whole, fault, done
         n = message_rows(e)
         if done + n > total:
@@ -432,6 +436,7 @@ def sound_rows(const uint8_t[::1] raw not None, int64_t limit, int64_t n_kinds,
         done += n
         if e.kind != EV_DEPTH or not e.flags & FLAG_MORE:
             whole = done
+            clocks[0], clocks[1] = seen[0], seen[1]
     return whole, ROW_SOUND if whole else ROW_CUT, whole
 
 

@@ -13,6 +13,7 @@ import pytest
 from made_tapes import drain, heads, read
 from zst import zstd
 
+from mmcore._intake import sound_rows
 from mmcore.errors import DataError, NoDataError
 from mmcore.events import EVENT, LEVEL, Flag, Kind
 from mmcore.instrument import known
@@ -190,6 +191,25 @@ def prints(n):
     rows["kind"], rows["flags"], rows["side"], rows["tick"], rows["qty"] = 2, 3, 1, 1000, 1
     rows["ts_local_ns"] = rows["ts_venue_ns"] = T0 + np.arange(n)
     return rows
+
+
+@pytest.mark.parametrize(("block", "broken"), [(3, False), (9, False), (3, True), (9, True)])
+def test_a_chain_cut_by_a_block_is_gone_through_twice(block: int, broken: bool) -> None:
+    rows = prints(6)
+    rows["kind"][1:5] = Kind.DEPTH
+    rows["flags"][1:4] |= np.uint8(Flag.MORE)
+    if broken:
+        rows["ts_local_ns"][4] = T0
+    clocks, found, at = np.zeros(2, np.int64), [], 0
+    while at < len(rows):
+        told = sound_rows(rows[at:].view(np.uint8), block, max(Kind) + 1, 1, True, clocks)
+        found.append(told)
+        at += told[0]
+        if not told[0]:
+            assert (told[1:], at, clocks.tolist()) == ((4, 3), 1, [T0 + 3] * 2)
+            return
+        assert clocks.tolist() == [T0 + at - 1] * 2
+    assert not broken, found
 
 
 @pytest.mark.parametrize(

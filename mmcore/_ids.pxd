@@ -40,5 +40,3 @@ cdef MarketOrder* ids_find(const CIds* t, int64_t id) noexcept nogil     # NULL:
 cdef int ids_apply(CIds* t, const Event* e) noexcept nogil
 # Orders of a side (0: all) at prices up to and including `tick` from the touch; 0: at any.
 cdef void ids_clear(CIds* t, int side, int64_t tick) noexcept nogil
-# Units at a price of orders up to a rank; goes through the whole table.
-cdef int64_t ids_ahead(const CIds* t, int side, int64_t tick, uint64_t rank) noexcept nogil

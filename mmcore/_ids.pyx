@@ -126,17 +126,6 @@ cdef void ids_clear(CIds* t, int side, int64_t tick) noexcept nogil:
             i += 1
 
 
-cdef int64_t ids_ahead(const CIds* t, int side, int64_t tick, uint64_t rank) noexcept nogil:
-    cdef int64_t total = 0
-    cdef int64_t i
-    cdef const MarketOrder* o
-    for i in range(t.mask + 1 if t.n else 0):
-        o = &t.table[i]
-        if 0 < o.rank <= rank and o.tick == tick and o.side == side:
-            total += o.qty
-    return total
-
-
 cdef bint ids_alloc(CIds* t, int64_t n_max) noexcept nogil:
     cdef CIds old = t[0]
     cdef int64_t i

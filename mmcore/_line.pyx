@@ -9,7 +9,7 @@ by own orders, best price first, then by arrival.
 
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t
 
-from ._ids cimport MarketOrder, ids_ahead, ids_find
+from ._ids cimport CIds, MarketOrder, ids_find
 from ._queue cimport QUEUE_FIFO
 from ._resting cimport *
 from ._types cimport EV_ORDER_EXECUTE, RJ_OTHER, Event
@@ -112,10 +112,6 @@ cdef void line_after(CVenue* v, const Event* e, int64_t ts_ns) noexcept nogil:
         _stood_before(v, y)
 
 
-cdef void _recount(CVenue* v, VenueOrder* o) noexcept nogil:
-    o.place.front = ids_ahead(v.book.ids, o.side, o.tick, o.place.rank)
-
-
 cdef void line_cleared(CVenue* v, const Event* e, int64_t ts_ns) noexcept nogil:
     cdef int64_t to = e.tick * e.side if e.side and e.tick > 0 else INT64_MIN
     cdef int i, s
@@ -133,15 +129,21 @@ cdef void line_cleared(CVenue* v, const Event* e, int64_t ts_ns) noexcept nogil:
                 order_expire(v, o, RJ_OTHER, ts_ns)
                 order_remove(v, o)
             else:
-                _recount(v, o)
                 i += 1
+    line_resync(v)
 
 
 cdef void line_resync(CVenue* v) noexcept nogil:
+    # What stands ahead is counted anew, for all own orders in one pass over the table.
+    cdef const CIds* t = v.book.ids
+    cdef int64_t k
     cdef int i, s
     for s in range(2):
         for i in range(v.n[s]):
-            _recount(v, &v.orders[v.index[s][i]])
+            v.orders[v.index[s][i]].place.front = 0
+    for k in range(t.mask + 1 if t.n and v.n[0] + v.n[1] else 0):
+        if t.table[k].rank:
+            _step_up(v, &t.table[k], -t.table[k].qty)
 
 
 cdef void line_cross(CVenue* v, int side, int64_t ts_ns) noexcept nogil:

@@ -145,6 +145,25 @@ def test_a_clear_of_some_prices_leaves_the_lines_at_the_others() -> None:
     assert filled[["slot", "qty"]].tolist() == [(1, 2), (0, 2)]
 
 
+def test_lines_are_counted_anew_after_a_stretch_in_which_the_book_was_not_trusted() -> None:
+    venue, tally = Venue(ITEM.spec(0), queue="fifo"), Tally()
+    start = [(ADD, i, BID, 99 - i % 2, 5) for i in range(6)]
+    venue.market(tally.run(rows_of(*start, (ADD, 9, ASK, 101, 5), (Kind.OTHER, 0, 0, 0, 0))))
+    for slot, tick in ((0, 99), (1, 98)):
+        request = np.zeros(1, REQUEST)
+        request["kind"], request["slot"], request["side"] = RequestKind.PLACE, slot, BID
+        request["tick"], request["qty"] = tick, 3
+        venue.request(request, 20)
+    assert venue.orders()["ahead"].tolist() == [0.15, 0.15]
+    behind = [(ADD, 20, BID, 99, 7), (ADD, 21, BID, 98, 7)]
+    crossed = [(ADD, 22, BID, 103, 1), (CANCEL, 0, BID, 0, 0), (CHANGE, 1, BID, 98, 2)]
+    rows = rows_of(*behind, *crossed, (CANCEL, 20, BID, 0, 0), (CANCEL, 22, BID, 0, 0))
+    rows["ts_venue_ns"] += 100
+    venue.market(tally.run(rows))
+    assert venue.book.health == Status.OK
+    assert venue.orders()["ahead"].tolist() == [0.1, 0.12]
+
+
 def test_rows_of_any_time_are_summed() -> None:
     tally, first = Tally(together=True), -(2**63)
     for step, at_ns in enumerate((first, 1, 2, first, 3)):

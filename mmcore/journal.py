@@ -416,6 +416,9 @@ def _connected(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)
 
 
+_DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)
+
+
 class _Opened:
     """A journal opened for reading and closed again (sqlite3's own `with` only commits).
 
@@ -428,7 +431,7 @@ class _Opened:
         self._path = path
         try:
             self._db = _connected(path)
-        except sqlite3.DatabaseError as error:
+        except _DAMAGE as error:
             raise self._unreadable(error) from error
 
     def __enter__(self) -> sqlite3.Connection:
@@ -436,11 +439,12 @@ class _Opened:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._db.close()
-        if isinstance(error, sqlite3.DatabaseError):
+        if isinstance(error, _DAMAGE):
             raise self._unreadable(error) from error
 
-    def _unreadable(self, error: sqlite3.DatabaseError) -> DataError:
+    def _unreadable(self, error: Exception) -> DataError:
+        reason = str(error).partition(" with text ")[0]  # behind it a whole value may stand
         todo = "take a whole copy of the run directory"
         if not os.access(self._path, os.R_OK):
             todo = "have the right to read it given to you"
-        return DataError(f"the journal cannot be read ({error})", file=self._path, todo=todo)
+        return DataError(f"the journal cannot be read ({reason})", file=self._path, todo=todo)

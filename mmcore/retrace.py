@@ -83,6 +83,7 @@ class Recorded:
             raise DataError("the journal does not hold the configuration", file=journal)
         config = loads(text, str(facts["config_path"]))
         tape = TapeFile(events)
+        tape.check()
         return cls(
             path, _adopted(config, facts), tape, read_records(journal), facts, read_summary(journal)
         )

@@ -188,6 +188,18 @@ class TapeFile:
         whole: Rows = rows[:count]
         return whole
 
+    def check(self) -> None:
+        """Step over all rows of an event log.  Raises DataError for one that cannot be true."""
+        stream = TapeStream([self], [None], lambda *_: None)
+        try:
+            while stream.next_block() is not None:
+                pass
+        except DataError as error:
+            raise DataError(
+                error.what, file=self.path, record=error.record,
+                done="nothing of the run was used", todo="take a whole copy of the run directory",
+            ) from None  # fmt: skip
+
     def __len__(self) -> int:
         return len(self.rows)
 

@@ -148,6 +148,7 @@ def read_run(directory: Path | str) -> Traded:
             todo="set `journal = true` under [run] and run again",
         )
     tape = TapeFile(events)
+    tape.check()
     tradings, unseen = [], []
     for trader in _traders(records, plan):
         try:

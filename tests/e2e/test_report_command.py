@@ -10,12 +10,16 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mmcore import exposure, page
 from mmcore.commands import execute
 from mmcore.config import loads
+from mmcore.events import EVENT, Kind
+from mmcore.recording import heads_of
 from mmcore.session import run_config
+from mmcore.tape_file import TapeFile
 
 CONFIG = """
 [market]
@@ -158,6 +162,21 @@ def test_what_cannot_be_measured_is_one_sentence(run, capsys, damage, said):
     damage(run)
     error = told(capsys, run, code=3).err
     assert said in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["report", "replay"])
+def test_a_damaged_event_log_is_told_with_its_row(run, capsys, command):
+    log = run / "events.mmt"
+    whole = TapeFile(log)
+    heads = heads_of(whole.rows)
+    row = int(heads[np.flatnonzero(whole.rows["kind"][heads] == Kind.TRADE)[-1]])
+    data = bytearray(log.read_bytes())
+    data[whole.start + row * EVENT.itemsize + EVENT.fields["kind"][1]] = 250
+    log.write_bytes(data)
+    assert execute([command, str(run)]) == 3
+    said = capsys.readouterr().err
+    assert f"events.mmt, record {row + 1}: column kind: 250 is no kind of event" in said
+    assert "take a whole copy of the run directory" in said
 
 
 def test_a_run_may_be_named_by_its_journal(run, capsys):

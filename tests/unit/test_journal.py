@@ -116,6 +116,17 @@ def test_a_journal_that_may_not_be_opened_is_told(
     assert str(directory.journal) in str(caught.value)
 
 
+def test_a_damaged_text_of_the_journal_is_told_without_it(directory: RunDirectory) -> None:
+    journal = Journal(directory)
+    journal.describe({"config": "a = 1\n"})
+    journal.close()
+    with closing(sqlite3.connect(directory.journal)) as db, db:
+        db.execute("UPDATE run SET value = CAST(x'61203d20318c0a' AS TEXT)")
+    with pytest.raises(DataError, match=r"cannot be read \([^\n]*\); take a whole copy") as caught:
+        read_facts(directory.journal)
+    assert "a = 1" not in str(caught.value)
+
+
 def test_facts_and_summary_are_plain_tables(directory: RunDirectory) -> None:
     journal = Journal(directory)
     journal.describe({"seed": 7, "config": "a = 1\n", "version": None})

@@ -46,11 +46,11 @@ def two_sided_prices(double price, double half_spread, double skew_bps=0.0,
 cdef class Quoter:
     """One strategy on one instrument, with its own view and result: the pipeline for Python."""
 
-    def __cinit__(self, Strategy strategy, SpecBox spec):
+    def __cinit__(self, Strategy strategy not None, SpecBox spec not None):
         memset(&self.view, 0, sizeof(View))
         memset(&self.grid, 0, sizeof(Grid))
 
-    def __init__(self, Strategy strategy, SpecBox spec):
+    def __init__(self, Strategy strategy not None, SpecBox spec not None):
         self.strategy = strategy
         self.spec = spec
 

@@ -78,8 +78,8 @@ cdef class Replay:
     ValueError where the tape runs backwards and OverflowError where a fixed capacity ran out.
     """
 
-    def __cinit__(self, rows, Venue venue, Latency latency, *, str clock="two", snapshot=None,
-                  int64_t fills_max=1_000_000):
+    def __cinit__(self, rows, Venue venue not None, Latency latency not None, *, str clock="two",
+                  snapshot=None, int64_t fills_max=1_000_000):
         cdef CReplay* r = &self.c
         cdef int i
         memset(r, 0, sizeof(CReplay))
@@ -97,8 +97,8 @@ cdef class Replay:
         for i in range(r.n_slots):
             r.free_slots[i] = <uint16_t>(r.n_slots - 1 - i)
 
-    def __init__(self, rows, Venue venue, Latency latency, *, str clock="two", snapshot=None,
-                 int64_t fills_max=1_000_000):
+    def __init__(self, rows, Venue venue not None, Latency latency not None, *, str clock="two",
+                 snapshot=None, int64_t fills_max=1_000_000):
         cdef CReplay* r = &self.c
         if clock not in ("two", "local"):
             raise ValueError(f"clock {clock!r}: expected 'two' or 'local'")

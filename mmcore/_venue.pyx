@@ -146,7 +146,7 @@ cdef class Venue:
     ValueError names what is not one of these.
     """
 
-    def __cinit__(self, SpecBox spec, *, Venue beside=None, uint32_t rules=0,
+    def __cinit__(self, SpecBox spec not None, *, Venue beside=None, uint32_t rules=0,
                   str queue="risk_averse", double exponent=1.0, str fee="value", maker_fee=None,
                   taker_fee=None, tiers=None, traded=0, int tier_days=30,
                   int n_slots=SLOTS_MAX, int64_t position=0, int n_owners=1,
@@ -205,7 +205,7 @@ cdef class Venue:
         v.marks[0] = v.index[1] + n_slots
         v.marks[1] = v.marks[0] + MARKS
 
-    def __init__(self, SpecBox spec, *, Venue beside=None, uint32_t rules=0,
+    def __init__(self, SpecBox spec not None, *, Venue beside=None, uint32_t rules=0,
                  str queue="risk_averse", double exponent=1.0, str fee="value", maker_fee=None,
                  taker_fee=None, tiers=None, traded=0, int tier_days=30,
                  int n_slots=SLOTS_MAX, int64_t position=0, int n_owners=1,

@@ -49,6 +49,16 @@ def test_a_price_or_quantity_with_decimals_is_refused(call: Callable[[Replay], i
         call(replay(np.zeros(0, EVENT)))
 
 
+def test_nothing_is_no_venue_no_latency_and_no_instrument() -> None:
+    rows = np.zeros(0, EVENT)
+    with pytest.raises(TypeError, match="'venue'"):
+        Replay(rows, None, Latency())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="'latency'"):
+        Replay(rows, Venue(BTC.spec()), None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="'spec'"):
+        Venue(None)  # type: ignore[arg-type]
+
+
 def test_integers_of_numpy_are_integers() -> None:
     one = replay(np.zeros(0, EVENT))
     assert one.submit(1, BID, np.int64(600_000), np.int32(10)) == Outcome.OK

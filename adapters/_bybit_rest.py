@@ -245,7 +245,8 @@ class Rest:
             sent = self._clock()
             answer = await self.ask(self.http.get_server_time, pool="http", deadline_s=CLOCK_S)
             took = self._clock() - sent
-            offset = int(answer["result"]["timeNano"]) - sent - took // 2
+            with understood("the venue's time"):
+                offset = int(answer["result"]["timeNano"]) - sent - took // 2
             if best is None or took < best[0]:
                 best = took, offset
         assert best is not None

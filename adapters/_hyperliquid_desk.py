@@ -136,6 +136,8 @@ class Desk:
         own: Own | None
         if op is RequestKind.CANCEL:
             own = self.own.cancelling(row)
+            if own is not None:
+                self._chains.of(own.client_id).nonce = 0
             wire = {"asset": asset, "cloid": cloid(own.client_id)} if own else {}
             return Sent(own, wire, own.tick, 0, own.sent_ns) if own else None
         own = self.own.placing(row) if op is RequestKind.PLACE else self.own.amending(row)
@@ -157,6 +159,7 @@ class Desk:
             self._chains.of(own.client_id).born_ms = self._rest.now_ms()
             return Sent(own, wire, tick, qty, own.sent_ns)
         chain = self._chains.of(own.client_id)
+        chain.nonce = 0  # that of the request before must not stand for one that still waits here
         last = chain.last
         chain.modified = last.oid if last else ""
         modified = {"oid": int(last.oid) if last else cloid(own.client_id), "order": wire}

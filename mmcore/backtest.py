@@ -389,7 +389,7 @@ def _facts(results: Sequence[Result], desk: PassDesk, notices: Sequence[str]) ->
     code = max((result.summary.exit_code for result in results), key=_badness)
     return {
         **finite(summary_facts(results[0].summary)),
-        "type": "backtest",
+        "type": desk.title,
         "ok": code == ExitCode.OK,
         "exit_code": int(code),
         "engine_s": desk.engine_s,

@@ -35,6 +35,7 @@ def test_a_backtest_decides_as_the_run_does_at_any_pace(
     capsys.readouterr()
     assert backtest([config(tmp_path / "back", speed=40)], Choices(json=True)) == 0
     said = facts(capsys)
+    assert said["type"] == "backtest"
     (journal,) = journals(tmp_path / "back")
     assert said["journal_hash"] == journal_hash(journal) == paced
     assert len(read_records(journal)) > 100
